@@ -1,0 +1,83 @@
+"""What can go wrong, in two families that decide about retries.
+
+*Terminal*: the same input fails again (bad source file, broken chain, rejected batch); retrying is pointless.
+*Transient*: something around us was not available (database gone, storage unreachable, lock not obtained); a retry may
+well succeed. Every error is written for a person: which file, line or object, what was expected, what to do next.
+Messages never hold values of personal attributes unless the offending value *is* the message (an invalid value in a
+source file, named so that somebody can fix it).
+"""
+
+from __future__ import annotations
+
+
+class IdmError(Exception):
+    """Base of all errors that this provider raises on purpose."""
+
+
+class TerminalError(IdmError):
+    """The same input fails again: fix it first."""
+
+
+class TransientError(IdmError):
+    """Something around us failed: the same call may succeed later."""
+
+
+class ConfigurationError(TerminalError):
+    """The XML configuration is wrong; the message holds one ``file:line: message`` per line."""
+
+
+class ExportError(TerminalError):
+    """A connection could not be exported as it is configured."""
+
+
+class SourceFileError(TerminalError):
+    """A CSV source file is missing, unreadable or not what its mapping expects."""
+
+
+class PrepareError(TerminalError):
+    """A prepare cannot do what it was asked, whatever the source files hold."""
+
+
+class ExchangeError(TerminalError):
+    """A batch in the exchange is missing, incomplete or altered."""
+
+
+class ExchangeUnavailableError(TransientError):
+    """The exchange's storage does not answer."""
+
+
+class SynchronizeError(TerminalError):
+    """A batch cannot be applied to the repository as it is."""
+
+
+class ChainError(SynchronizeError):
+    """An Incremental batch is not based on what the repository holds: a Complete is needed."""
+
+
+class BatchCancelledError(SynchronizeError):
+    """The batch was replaced by a later Complete before it was processed.
+
+    :param batch: id of the cancelled batch.
+    :param replaced_by: id of the batch that replaced it.
+    """
+
+    def __init__(self, message: str, *, batch: str, replaced_by: str | None) -> None:
+        super().__init__(message)
+        self.batch = batch
+        self.replaced_by = replaced_by
+
+
+class RepositoryError(TerminalError):
+    """The identity repository is not one that this version can work with."""
+
+
+class RepositoryUnavailableError(TransientError):
+    """The identity repository's database does not answer."""
+
+
+class ConcurrentChangeError(TransientError):
+    """The repository changed between comparison and apply; nothing was applied."""
+
+
+class LockedError(TransientError):
+    """Another prepare or synchronize of the same connector is running and did not end in time."""
