@@ -1,0 +1,65 @@
+"""One DuckDB connection: bounded memory, a spill folder of its own, closed and cleaned up.
+
+Prepare and synchronize do their set-based work in it. Nothing is kept: the database lives in memory and in
+the spill folder, and both go when the connection is closed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import duckdb
+
+
+@contextlib.contextmanager
+def open_engine(
+    folder: Path, memory_limit: str = "1GB", threads: int | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a DuckDB connection whose memory is bounded and whose overflow goes to disk.
+
+    :param folder: an existing work folder; the spill folder is made inside it and removed again.
+    :param memory_limit: how much memory DuckDB may take, as it writes sizes (``1GB``, ``512MiB``).
+    :param threads: how many threads work; None for one per core.
+    """
+    import duckdb  # noqa: PLC0415 - heavy; never at DAG-parse time
+
+    spill = Path(tempfile.mkdtemp(prefix="spill-", dir=folder))
+    try:
+        connection = duckdb.connect(
+            ":memory:",
+            config={
+                "memory_limit": memory_limit,
+                "temp_directory": str(spill),
+                "autoinstall_known_extensions": "false",
+                "TimeZone": "UTC",
+            }
+            | ({} if threads is None else {"threads": str(threads)}),
+        )
+        try:
+            yield connection
+        finally:
+            connection.close()
+    finally:
+        shutil.rmtree(spill, ignore_errors=True)
+
+
+def identifier(name: str) -> str:
+    """Quote a name (table, column) for DuckDB's SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Quote a text as a literal of DuckDB's SQL.
+
+    :raises ValueError: if the text holds a NUL character, which a statement cannot.
+    """
+    if "\0" in text:
+        raise ValueError("a text in a statement cannot hold a NUL character")
+    return "'" + text.replace("'", "''") + "'"
