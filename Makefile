@@ -1,0 +1,65 @@
+# Everything here stays inside the checkout: the virtual environment in .venv, Airflow's home in .airflow.
+# Needed on the machine: make, and Python 3.11, 3.12 or 3.13 with its venv module.
+#
+#   make test PYTHON=/opt/python3.13/bin/python3      another interpreter (for a new .venv)
+#   make test ARGS="-k manifest"                      arguments for pytest
+#   make bench ENTRIES=100000 ARGS=--postgresql       arguments for the benchmark
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format lock bench clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+ENTRIES ?= 100000
+ARGS ?=
+
+AIRFLOW_HOME ?= $(CURDIR)/.airflow
+export AIRFLOW_HOME
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+help: ## what can be made
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.installed ## export, prepare and synchronize the sample data with Airflow, and show the result
+	$(BIN)/python scripts/demo.py $(ARGS)
+
+test: $(VENV)/.installed-dev ## run all tests
+	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+lint: $(VENV)/.installed-dev ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-dev ## put the code into the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.installed-dev ## measure prepare and synchronize: ENTRIES=100000
+	$(BIN)/python -m benchmarks.run --entries $(ENTRIES) $(ARGS)
+
+# The second file is a subset of the first: one version of everything, whatever is installed.
+lock: ## resolve the dependencies again (needs uv)
+	@command -v uv >/dev/null || { echo "make lock needs uv: https://docs.astral.sh/uv/" >&2; exit 1; }
+	uv pip compile --quiet --universal --python-version 3.11 --no-annotate --custom-compile-command "make lock" \
+		$(ARGS) --group dev pyproject.toml --output-file requirements-dev.lock
+	uv pip compile --quiet --universal --python-version 3.11 --no-annotate --custom-compile-command "make lock" \
+		--constraints requirements-dev.lock pyproject.toml --output-file requirements.lock
+
+clean: ## remove the virtual environment and everything that was made
+	rm -rf $(VENV) .airflow .demo .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	find airflow_provider_idm benchmarks dags scripts tests -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+$(VENV)/.created:
+	sh scripts/make-venv.sh $(VENV) $(PYTHON)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.created requirements.lock pyproject.toml
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --requirement requirements-dev.lock
+	@touch $@
