@@ -1,0 +1,278 @@
+"""One connector's part of the exchange: publish, read and fetch batches."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from airflow_provider_idm.errors import ExchangeError
+from airflow_provider_idm.synchronization.exchange.hashing import sha256_of
+from airflow_provider_idm.synchronization.exchange.identifiers import (
+    canonical_batch_id,
+    folder_name,
+    is_batch_id,
+)
+from airflow_provider_idm.synchronization.exchange.manifest import BatchFile, Manifest, Origin
+from airflow_provider_idm.synchronization.exchange.notes import ConnectorState, Finished, FinishedState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from airflow_provider_idm.synchronization.exchange.storage import Storage
+
+MANIFEST = "manifest.json"
+FINISHED = "finished.json"
+STATE = "state.json"
+
+
+class ConnectorExchange:
+    """A connector's folder in the exchange: ``<batch>/`` per batch, and ``state.json``."""
+
+    def __init__(self, storage: Storage, connector: str) -> None:
+        self.connector = connector
+        self._storage = storage
+        self._name = folder_name(connector)
+
+    @cached_property
+    def folder(self) -> str:
+        """The folder's name; one that differs only in case is the same connector's, on every file system."""
+        wanted = self._name.casefold()
+        names = self._storage.folders_and_files()
+        return next((name for name in sorted(names) if name.casefold() == wanted), self._name)
+
+    # ------------------------------------------------------------------------------------------------ batches
+
+    def publish(self, manifest: Manifest, files: Mapping[str, Path]) -> None:
+        """Publish a batch: its files first, then, as a whole, the manifest that makes them a batch.
+
+        :param files: the local path of every file that the manifest names, by its name in the batch.
+        :raises ExchangeError: if the batch is published already, is another connector's, or the files are not
+            those of the manifest (names, sizes).
+        :raises ExchangeUnavailableError: if the storage fails; nothing is published then.
+        """
+        batch = canonical_batch_id(manifest.batch)
+        if batch != manifest.batch or manifest.connector.casefold() != self.connector.casefold():
+            raise ExchangeError(
+                f"batch {manifest.batch} of connector {manifest.connector} cannot be published "
+                f"for connector {self.connector}"
+            )
+        _check_names(manifest, self._describe(batch, MANIFEST))
+        _check_files(manifest, files)
+        if self._storage.exists(self.folder, batch, MANIFEST):
+            raise ExchangeError(f"batch {batch} of connector {self.connector} is published already")
+        for file in manifest.files:
+            self._storage.upload(files[file.name], self.folder, batch, file.name)
+            stored = self._storage.size(self.folder, batch, file.name)
+            if stored != file.size:
+                place = self._describe(batch, file.name)
+                raise ExchangeError(
+                    f"{place} was written incompletely: expected {file.size} bytes, found {stored}"
+                )
+        self._storage.write(manifest.to_json().encode(), self.folder, batch, MANIFEST)
+
+    def manifests(self, *, plan_only: bool = False) -> list[Manifest]:
+        """Return every published batch in queue order (effective date, id).
+
+        :param plan_only: with those that only a plan may read.
+        :raises ExchangeError: if a manifest cannot be read or is not that of its folder.
+        """
+        found = [self._parse(batch, text) for batch, text in self._read(self._batches(), MANIFEST).items()]
+        return sorted((m for m in found if plan_only or not m.plan_only), key=lambda m: m.order)
+
+    def manifest(self, batch: str) -> Manifest:
+        """Return one batch's manifest.
+
+        :raises ExchangeError: if there is no such batch, or its manifest is not that of its folder.
+        """
+        batch = canonical_batch_id(batch)
+        text = self._read([batch], MANIFEST).get(batch)
+        if text is None:
+            raise ExchangeError(
+                f"connector {self.connector} has no batch {batch} in the exchange ({self._describe(batch)}); "
+                "look at the batches with 'idm status', or prepare again"
+            )
+        return self._parse(batch, text)
+
+    def newest(self) -> Manifest | None:
+        """Return the last batch of the queue, or None if there is none; plan-only batches do not count."""
+        return next(reversed(self.manifests()), None)
+
+    def by_origin(self, origin: Origin, *, plan_only: bool = False) -> Manifest | None:
+        """Return the batch that a task instance published, the newest if there are several, or None.
+
+        A command line has no run, hence no batch of its own.
+
+        :param plan_only: look among plan-only batches instead.
+        """
+        if not origin.run:
+            return None
+        own = [m for m in self.manifests(plan_only=True) if m.origin == origin and m.plan_only == plan_only]
+        return max(own, key=lambda m: m.batch, default=None)
+
+    def fetch(self, manifest: Manifest, folder: Path) -> dict[str, Path]:
+        """Make a batch's files readable locally, each checked against its size and SHA-256 in one pass.
+
+        Files of a local exchange are read where they are; others are downloaded into ``folder``.
+
+        :return: the path of each file by its target (entity type or association).
+        :raises ExchangeError: naming the file, if one is missing or is not what was published.
+        """
+        _check_names(manifest, self._describe(manifest.batch, MANIFEST))
+        return {file.target: self._fetch_one(manifest.batch, file, folder) for file in manifest.files}
+
+    # -------------------------------------------------------------------------------------------------- notes
+
+    def mark_finished(
+        self,
+        batch: str,
+        state: FinishedState,
+        at: datetime,
+        replaced_by: str | None = None,
+        by: Origin | None = None,
+    ) -> None:
+        """Note that a batch is done; a note that is there already is replaced.
+
+        :param at: when that came to be (UTC).
+        :param replaced_by: the batch that cancelled it.
+        :param by: the task that did it.
+        """
+        batch = canonical_batch_id(batch)
+        note = Finished(batch=batch, state=state, at=at, replaced_by=replaced_by, by=by or Origin())
+        self._storage.write(note.to_json().encode(), self.folder, batch, FINISHED)
+
+    def finished(self) -> dict[str, Finished]:
+        """Return the notes of all batches that are done, by batch id.
+
+        :raises ExchangeError: if a note cannot be read.
+        """
+        texts = self._read(self._batches(), FINISHED)
+        return {b: Finished.from_json(text, self._describe(b, FINISHED)) for b, text in sorted(texts.items())}
+
+    def unfinished(self) -> list[Manifest]:
+        """Return the batches that are not noted as done, in queue order."""
+        done = self.finished()
+        return [manifest for manifest in self.manifests() if manifest.batch not in done]
+
+    def state(self) -> ConnectorState:
+        """Return the connector's state as last published; ready if it never was.
+
+        :raises ExchangeError: if it cannot be read.
+        """
+        path = self._storage.path(self.folder, STATE)
+        text = self._storage.read_all([path]).get(path)
+        return ConnectorState() if text is None else ConnectorState.from_json(text, self._describe(STATE))
+
+    def write_state(self, state: ConnectorState) -> None:
+        """Publish the connector's state."""
+        self._storage.write(state.to_json().encode(), self.folder, STATE)
+
+    # ------------------------------------------------------------------------------------------------ details
+
+    def _describe(self, *names: str) -> str:
+        return self._storage.describe(self.folder, *names)
+
+    def _batches(self) -> list[str]:
+        return [name for name in self._storage.folders_and_files(self.folder) if is_batch_id(name)]
+
+    def _read(self, batches: Iterable[str], name: str) -> dict[str, bytes]:
+        paths = {self._storage.path(self.folder, batch, name): batch for batch in batches}
+        return {paths[path]: text for path, text in self._storage.read_all(list(paths)).items()}
+
+    def _parse(self, batch: str, text: bytes) -> Manifest:
+        source = self._describe(batch, MANIFEST)
+        manifest = Manifest.from_json(text.decode("utf-8", "replace"), source)
+        if manifest.batch != batch or manifest.connector.casefold() != self.connector.casefold():
+            raise ExchangeError(
+                f"{source} is the manifest of batch {manifest.batch} of connector {manifest.connector}, but "
+                f"lies in the folder of batch {batch} of connector {self.connector}: a batch cannot be "
+                "copied or renamed; remove the folder"
+            )
+        return manifest
+
+    def _fetch_one(self, batch: str, file: BatchFile, folder: Path) -> Path:
+        place = self._describe(batch, file.name)
+        names = (self.folder, batch, file.name)
+        try:
+            if self._storage.is_local:
+                path = Path(self._storage.path(*names))
+                _check_size(file, path.stat().st_size, place)
+                _check_hash(file, self._hash(names), place)
+                return path
+            path = folder / file.name
+            if not _is_copy(path, file):
+                self._download(names, file, path, place)
+        except FileNotFoundError as error:
+            raise ExchangeError(
+                f"{place} is missing, though the batch's manifest names it; prepare again"
+            ) from error
+        return path
+
+    def _hash(self, names: tuple[str, ...]) -> str:
+        digest = hashlib.sha256()
+        for chunk in self._storage.chunks(*names):
+            digest.update(chunk)
+        return digest.hexdigest()
+
+    def _download(self, names: tuple[str, ...], file: BatchFile, path: Path, place: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.name}.part")
+        digest, size = hashlib.sha256(), 0
+        try:
+            with partial.open("wb") as target:
+                for chunk in self._storage.chunks(*names):
+                    digest.update(chunk)
+                    size += len(chunk)
+                    target.write(chunk)
+            _check_size(file, size, place)
+            _check_hash(file, digest.hexdigest(), place)
+            shutil.move(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def _check_names(manifest: Manifest, source: str) -> None:
+    seen: set[str] = set()
+    for file in manifest.files:
+        name = file.name
+        if not name or name in {".", "..", MANIFEST, FINISHED} or set(name) & {"/", "\\", ":", "\0"}:
+            raise ExchangeError(f"{source}: {name!r} cannot be the name of a file of a batch")
+        if name.casefold() in seen:
+            raise ExchangeError(f"{source}: the file {name} is named twice")
+        seen.add(name.casefold())
+
+
+def _check_files(manifest: Manifest, files: Mapping[str, Path]) -> None:
+    named = {file.name for file in manifest.files}
+    if named != set(files):
+        differing = ", ".join(sorted(named ^ set(files)))
+        raise ExchangeError(f"the files of batch {manifest.batch} are not those of its manifest: {differing}")
+    for file in manifest.files:
+        path = files[file.name]
+        if not path.is_file():
+            raise ExchangeError(f"{path} is missing: it cannot be published in batch {manifest.batch}")
+        _check_size(file, path.stat().st_size, str(path))
+
+
+def _check_size(file: BatchFile, size: int, place: str) -> None:
+    if size != file.size:
+        raise ExchangeError(
+            f"{place} is not the file of the manifest: expected {file.size} bytes, found {size}; "
+            "prepare again"
+        )
+
+
+def _check_hash(file: BatchFile, sha256: str, place: str) -> None:
+    if sha256 != file.sha256:
+        raise ExchangeError(
+            f"{place} is not the file of the manifest: expected SHA-256 {file.sha256}, found {sha256}; "
+            "prepare again"
+        )
+
+
+def _is_copy(path: Path, file: BatchFile) -> bool:
+    """Tell whether a former attempt downloaded the file already."""
+    return path.is_file() and path.stat().st_size == file.size and sha256_of(path) == file.sha256

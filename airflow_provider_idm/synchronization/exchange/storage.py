@@ -1,0 +1,255 @@
+"""One folder on a local disk or any fsspec file system: whole writes, streamed reads, two kinds of errors.
+
+A missing file is a ``FileNotFoundError``, for the caller knows what it means; everything else that the
+storage raises becomes ``ExchangeUnavailableError``, because it says nothing about the batch.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import fsspec
+from fsspec.implementations.dirfs import DirFileSystem
+from fsspec.implementations.local import LocalFileSystem
+
+from airflow_provider_idm.errors import ExchangeError, ExchangeUnavailableError, IdmError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+CHUNK = 4 * 1024 * 1024
+"""Bytes read at a time."""
+
+_WHOLE_PUT = frozenset(
+    {
+        "memory",
+        "s3",
+        "s3a",
+        "gs",
+        "gcs",
+        "abfs",
+        "abfss",
+        "az",
+        "adl",
+        "oss",
+        "oci",
+        "ocilake",
+        "cos",
+        "cosn",
+        "obs",
+        "tos",
+    }
+)
+"""Protocols of object stores: an object is there whole or not at all, and a move is only a copy."""
+
+
+class Storage:
+    """A folder on a file system.
+
+    :param fs: an fsspec file system.
+    :param root: path of the folder, as that file system writes it (no protocol).
+    """
+
+    def __init__(self, fs: Any, root: str) -> None:
+        while isinstance(fs, DirFileSystem):
+            fs, root = fs.fs, f"{fs.path}/{root.lstrip('/')}"
+        self.fs = fs
+        self.root = root.rstrip("/") or "/"
+        self.is_local = isinstance(fs, LocalFileSystem)
+
+    @classmethod
+    def open(cls, location: str | os.PathLike[str]) -> Storage:
+        """Open a local folder or a URL.
+
+        :raises ExchangeError: if the URL's protocol is unknown or its library is not installed.
+        """
+        text = os.fspath(location)
+        if "://" not in text and "::" not in text:
+            return cls(fsspec.filesystem("file"), Path(text).expanduser().absolute().as_posix())
+        protocol = text.partition("://")[0]
+        try:
+            fs, root = fsspec.core.url_to_fs(text)
+        except ImportError as error:
+            raise ExchangeError(f"the exchange needs a library for {protocol!r} URLs: {error}") from error
+        except ValueError as error:
+            raise ExchangeError(f"the exchange cannot be a {protocol!r} URL: {error}") from error
+        except Exception as error:
+            raise ExchangeUnavailableError(
+                f"the exchange ({protocol}://…) cannot be opened: {_reason(error)}"
+            ) from error
+        return cls(fs, root)
+
+    def path(self, *names: str) -> str:
+        """Return the path of something inside the folder, as the file system writes it."""
+        return "/".join((self.root.rstrip("/"), *names))
+
+    def describe(self, *names: str) -> str:
+        """Return the place of something inside the folder for messages; never holds credentials."""
+        path = self.path(*names)
+        if self.is_local:
+            return path
+        return f"{self._protocols[0]}://{getattr(self.fs, 'host', None) or ''}{path}"
+
+    def folders_and_files(self, *names: str) -> list[str]:
+        """Return the names in a folder, in no order; none if there is no such folder."""
+        path = self.path(*names)
+        with self._guard(path):
+            try:
+                self.fs.invalidate_cache(path)
+                entries = self.fs.ls(path, detail=False)
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+        found = (str(entry).rstrip("/").rpartition("/")[2] for entry in entries)
+        return [name for name in found if name and name != path.rpartition("/")[2]]
+
+    def exists(self, *names: str) -> bool:
+        """Tell whether a file is there."""
+        path = self.path(*names)
+        with self._guard(path):
+            self.fs.invalidate_cache(self.fs._parent(path))  # noqa: SLF001 - what fsspec itself calls
+            return bool(self.fs.exists(path))
+
+    def size(self, *names: str) -> int:
+        """Return a file's size in bytes.
+
+        :raises FileNotFoundError: if there is none.
+        """
+        path = self.path(*names)
+        with self._guard(path):
+            self.fs.invalidate_cache(self.fs._parent(path))  # noqa: SLF001
+            return int(self.fs.size(path))
+
+    def read_all(self, paths: Sequence[str]) -> dict[str, bytes]:
+        """Read small files, side by side where the storage can; those that are not there are left out."""
+        if not paths:
+            return {}
+        read: dict[str, bytes] = {}
+        with self._guard(self.root):
+            if self.is_local:
+                for path in paths:
+                    with suppress(FileNotFoundError, NotADirectoryError):
+                        read[path] = Path(path).read_bytes()
+                return read
+            answers = self.fs.cat(list(paths), on_error="return")
+            if isinstance(answers, bytes):
+                answers = {paths[0]: answers}
+            for path, answer in zip(paths, answers.values(), strict=True):
+                if isinstance(answer, FileNotFoundError | NotADirectoryError | KeyError):
+                    continue
+                if isinstance(answer, BaseException):
+                    raise answer
+                read[path] = answer
+        return read
+
+    def chunks(self, *names: str) -> Iterator[bytes]:
+        """Stream a file.
+
+        :raises FileNotFoundError: if there is none.
+        """
+        path = self.path(*names)
+        with self._guard(path):
+            file = self.fs.open(path, "rb")
+        with file:
+            while True:
+                with self._guard(path):
+                    chunk = file.read(CHUNK)
+                if not chunk:
+                    return
+                yield chunk
+
+    def upload(self, source: Path, *names: str) -> None:
+        """Copy a local file into the folder; on a local disk it is durable when this returns."""
+        path = self.path(*names)
+        if self.is_local:
+            with self._guard(path):
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, path)
+                _flush(Path(path))
+            return
+        with self._guard(path):
+            self.fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+            self.fs.put_file(str(source), path)
+
+    def write(self, content: bytes, *names: str) -> None:
+        """Write a small file as a whole: a reader sees the former content or the new one, never a part."""
+        path = self.path(*names)
+        with self._guard(path):
+            if self.is_local:
+                _write_local(Path(path), content)
+                return
+            self.fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+            if self._puts_whole:
+                self.fs.pipe_file(path, content)
+            else:
+                self._write_and_move(path, content)
+
+    def _write_and_move(self, path: str, content: bytes) -> None:
+        temporary = f"{path}.{secrets.token_hex(8)}.tmp"
+        self.fs.pipe_file(temporary, content)
+        try:
+            self.fs.mv(temporary, path)
+        except Exception:
+            if not self.fs.exists(path):
+                raise
+            self.fs.rm_file(path)  # a file system whose move does not replace
+            self.fs.mv(temporary, path)
+
+    @property
+    def _protocols(self) -> tuple[str, ...]:
+        protocol = self.fs.protocol
+        return (protocol,) if isinstance(protocol, str) else tuple(protocol)
+
+    @property
+    def _puts_whole(self) -> bool:
+        has_no_rename = getattr(type(self.fs), "mv", None) is fsspec.AbstractFileSystem.mv
+        return has_no_rename or not _WHOLE_PUT.isdisjoint(self._protocols)
+
+    @contextmanager
+    def _guard(self, path: str) -> Iterator[None]:
+        try:
+            yield
+        except (FileNotFoundError, IdmError):
+            raise
+        except Exception as error:
+            raise ExchangeUnavailableError(
+                f"the exchange does not answer at {self._place(path)}: {_reason(error)}"
+            ) from error
+
+    def _place(self, path: str) -> str:
+        return path if self.is_local else f"{self._protocols[0]}://{path}"
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _write_local(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    for folder in (path.parent, path.parent.parent):
+        _flush(folder)
+
+
+def _flush(path: Path) -> None:
+    """Make a file, or the names in a folder, durable."""
+    if os.name == "nt" and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

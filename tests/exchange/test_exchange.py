@@ -1,0 +1,455 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import fsspec
+import pytest
+from fsspec.implementations.dirfs import DirFileSystem
+from fsspec.implementations.memory import MemoryFileSystem
+
+from airflow_provider_idm.configuration.model import SourceType, SynchronizationMode
+from airflow_provider_idm.errors import ExchangeError, ExchangeUnavailableError
+from airflow_provider_idm.synchronization.exchange import (
+    BatchFile,
+    ConnectorState,
+    Exchange,
+    Finished,
+    Manifest,
+    Origin,
+    folder_name,
+    new_batch_id,
+    sha256_of,
+)
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+PERSONS = b'Identifier,Name\n1,Zo\xc3\xab\n2,"a, b"\n'
+
+
+@pytest.fixture(params=["folder", "file-url", "memory", "renaming", "dirfs"])
+def exchange(request: pytest.FixtureRequest, tmp_path: Path) -> Exchange:
+    """The same exchange on a local folder, an object store, a file system that renames, and a view of a folder."""
+    root = tmp_path / "exchange"
+    unique = uuid.uuid4().hex
+    match request.param:
+        case "folder":
+            return Exchange.open(root)
+        case "file-url":
+            return Exchange.open(f"file://{root}")
+        case "memory":
+            return Exchange.open(f"memory://{unique}/exchange")
+        case "renaming":
+            return Exchange(RenamingFileSystem(), f"/{unique}")
+        case _:
+            return Exchange(DirFileSystem(path=str(tmp_path), fs=fsspec.filesystem("file")), "exchange")
+
+
+class RenamingFileSystem(MemoryFileSystem):
+    """A file system with a rename that does not replace, as SMB has."""
+
+    protocol = "renaming"
+    cachable = False
+
+    def mv(self, path1: str, path2: str, **_: object) -> None:
+        if self.exists(path2):
+            raise FileExistsError(path2)
+        self.store[path2] = self.store.pop(path1)
+
+
+def make_file(folder: Path, content: bytes = PERSONS, target: str = "Person") -> tuple[BatchFile, Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{target}.sorted.csv"
+    path.write_bytes(content)
+    file = BatchFile(
+        name=path.name,
+        target=target,
+        kind="entity_type",
+        rows=2,
+        columns=("Identifier", "Name"),
+        size=len(content),
+        sha256=sha256_of(path),
+    )
+    return file, path
+
+
+def make_manifest(
+    *files: BatchFile, connector: str = "HR", date: datetime = NOON, **changes: object
+) -> Manifest:
+    manifest = Manifest(
+        batch=new_batch_id(),
+        connector=connector,
+        mode=SynchronizationMode.COMPLETE,
+        type=SourceType.NONE,
+        created_at=NOON,
+        effective_date=date,
+        dated=False,
+        origin=Origin(task="idm prepare"),
+        based_on=None,
+        fingerprint="f",
+        files=files,
+    )
+    return replace(manifest, **changes)
+
+
+def published(exchange: Exchange, folder: Path, **changes: object) -> Manifest:
+    file, path = make_file(folder)
+    manifest = make_manifest(file, **changes)
+    exchange.channel(manifest.connector).publish(manifest, {file.name: path})
+    return manifest
+
+
+def stored_files(exchange: Exchange) -> dict[str, str]:
+    """Every file of the exchange by its name inside it, whatever the file system."""
+    storage = exchange._storage
+    return {path.removeprefix(storage.root).lstrip("/"): path for path in storage.fs.find(storage.root)}
+
+
+def overwrite(exchange: Exchange, name: str, content: bytes) -> None:
+    exchange._storage.fs.pipe_file(stored_files(exchange)[name], content)
+
+
+# ------------------------------------------------------------------------------------------- publishing and reading
+
+
+def test_a_published_batch_is_read_back_and_its_files_fetched(exchange: Exchange, tmp_path: Path) -> None:
+    file, path = make_file(tmp_path / "Collect")
+    links, links_path = make_file(tmp_path / "Collect", b"key1,key2\n", "Manager")
+    manifest = make_manifest(file, links)
+
+    exchange.channel("HR").publish(manifest, {file.name: path, links.name: links_path})
+
+    channel = exchange.channel("HR")
+    assert sorted(stored_files(exchange)) == [
+        f"HR/{manifest.batch}/Manager.sorted.csv",
+        f"HR/{manifest.batch}/Person.sorted.csv",
+        f"HR/{manifest.batch}/manifest.json",
+    ]
+    assert channel.manifests() == [manifest]
+    assert channel.manifest(manifest.batch) == manifest
+    fetched = channel.fetch(manifest, tmp_path / "staged")
+    assert {target: path.read_bytes() for target, path in fetched.items()} == {
+        "Person": PERSONS,
+        "Manager": b"key1,key2\n",
+    }
+
+
+def test_a_local_exchange_is_read_in_place(tmp_path: Path) -> None:
+    exchange = Exchange.open(tmp_path / "exchange")
+    manifest = published(exchange, tmp_path / "Collect")
+
+    fetched = exchange.channel("HR").fetch(manifest, tmp_path / "staged")
+
+    assert fetched == {"Person": tmp_path / "exchange" / "HR" / manifest.batch / "Person.sorted.csv"}
+    assert not (tmp_path / "staged").exists()
+
+
+def test_a_second_fetch_downloads_nothing_that_is_there_and_right(tmp_path: Path) -> None:
+    exchange = Exchange.open(f"memory://{uuid.uuid4().hex}")
+    manifest = published(exchange, tmp_path / "Collect")
+    path = exchange.channel("HR").fetch(manifest, tmp_path / "staged")["Person"]
+    before = path.stat().st_mtime_ns
+
+    exchange.channel("HR").fetch(manifest, tmp_path / "staged")
+    assert path.stat().st_mtime_ns == before
+
+    path.write_bytes(b"x" * len(PERSONS))
+    exchange.channel("HR").fetch(manifest, tmp_path / "staged")
+    assert path.read_bytes() == PERSONS
+
+
+def test_a_folder_without_a_manifest_is_no_batch(exchange: Exchange, tmp_path: Path) -> None:
+    manifest = published(exchange, tmp_path)
+    storage = exchange._storage
+    storage.write(b"half", "HR", new_batch_id(), "Person.sorted.csv")
+    storage.write(b"{}", "HR", "notes", "manifest.json")
+
+    assert exchange.channel("HR").manifests() == [manifest]
+
+
+def test_an_empty_exchange_has_no_batches(exchange: Exchange) -> None:
+    channel = exchange.channel("HR")
+    assert channel.manifests() == []
+    assert channel.newest() is None
+    assert channel.finished() == {}
+    assert channel.state() == ConnectorState(state="ready")
+
+
+def test_publishing_an_id_twice_is_an_error(exchange: Exchange, tmp_path: Path) -> None:
+    manifest = published(exchange, tmp_path)
+    with pytest.raises(ExchangeError, match=f"batch {manifest.batch} of connector HR is published already"):
+        exchange.channel("HR").publish(manifest, {"Person.sorted.csv": tmp_path / "Person.sorted.csv"})
+
+
+def test_a_publish_that_broke_off_can_be_done_again(exchange: Exchange, tmp_path: Path) -> None:
+    file, path = make_file(tmp_path)
+    manifest = make_manifest(file)
+    exchange._storage.write(b"half", "HR", manifest.batch, file.name)
+
+    exchange.channel("HR").publish(manifest, {file.name: path})
+
+    assert exchange.channel("HR").fetch(manifest, tmp_path / "staged")["Person"].read_bytes() == PERSONS
+
+
+def test_only_the_files_of_the_manifest_are_published(tmp_path: Path) -> None:
+    channel = Exchange.open(tmp_path / "exchange").channel("HR")
+    file, path = make_file(tmp_path)
+    with pytest.raises(ExchangeError, match=r"not those of its manifest: Person\.sorted\.csv"):
+        channel.publish(make_manifest(file), {})
+    with pytest.raises(ExchangeError, match="expected 4 bytes, found"):
+        channel.publish(make_manifest(replace(file, size=4)), {file.name: path})
+    with pytest.raises(ExchangeError, match="is missing: it cannot be published"):
+        channel.publish(make_manifest(file), {file.name: tmp_path / "gone.csv"})
+    with pytest.raises(ExchangeError, match="of connector AD cannot be published for connector HR"):
+        channel.publish(make_manifest(file, connector="AD"), {file.name: path})
+    assert channel.manifests() == []
+
+
+@pytest.mark.parametrize("name", ["../Person.csv", "a/b.csv", "a\\b.csv", "..", "", "manifest.json"])
+def test_a_file_name_cannot_leave_its_batch(tmp_path: Path, name: str) -> None:
+    file, path = make_file(tmp_path)
+    channel = Exchange.open(tmp_path / "exchange").channel("HR")
+    with pytest.raises(ExchangeError, match="cannot be the name of a file"):
+        channel.publish(make_manifest(replace(file, name=name)), {name: path})
+    with pytest.raises(ExchangeError, match="cannot be the name of a file"):
+        channel.fetch(make_manifest(replace(file, name=name)), tmp_path / "staged")
+
+
+# ------------------------------------------------------------------------------------------------ altered batches
+
+
+def test_a_missing_file_is_an_error_that_names_it(exchange: Exchange, tmp_path: Path) -> None:
+    manifest = published(exchange, tmp_path)
+    exchange._storage.fs.rm_file(stored_files(exchange)[f"HR/{manifest.batch}/Person.sorted.csv"])
+    with pytest.raises(ExchangeError, match=rf"{manifest.batch}/Person\.sorted\.csv is missing"):
+        exchange.channel("HR").fetch(manifest, tmp_path / "staged")
+
+
+def test_an_altered_file_is_an_error_with_what_was_expected_and_found(
+    exchange: Exchange, tmp_path: Path
+) -> None:
+    manifest = published(exchange, tmp_path)
+    name = f"HR/{manifest.batch}/Person.sorted.csv"
+    altered = PERSONS.replace(b"1", b"3")
+
+    overwrite(exchange, name, altered)
+    expected, found = (hashlib.sha256(content).hexdigest() for content in (PERSONS, altered))
+    with pytest.raises(ExchangeError, match=f"expected SHA-256 {expected}, found {found}"):
+        exchange.channel("HR").fetch(manifest, tmp_path / "staged")
+
+    overwrite(exchange, name, PERSONS[:-1])
+    with pytest.raises(ExchangeError, match=f"expected {len(PERSONS)} bytes, found {len(PERSONS) - 1}"):
+        exchange.channel("HR").fetch(manifest, tmp_path / "staged")
+    assert list((tmp_path / "staged").glob("*")) == []
+
+
+def test_a_manifest_of_another_batch_or_connector_is_an_error(exchange: Exchange, tmp_path: Path) -> None:
+    manifest = published(exchange, tmp_path)
+    name = f"HR/{manifest.batch}/manifest.json"
+    for other in (replace(manifest, connector="AD"), replace(manifest, batch=new_batch_id())):
+        overwrite(exchange, name, other.to_json().encode())
+        with pytest.raises(ExchangeError, match=r"a batch cannot be copied or renamed"):
+            exchange.channel("HR").manifests()
+        with pytest.raises(ExchangeError, match=r"a batch cannot be copied or renamed"):
+            exchange.channel("HR").manifest(manifest.batch)
+
+
+def test_an_unreadable_manifest_is_an_error(exchange: Exchange, tmp_path: Path) -> None:
+    manifest = published(exchange, tmp_path)
+    overwrite(exchange, f"HR/{manifest.batch}/manifest.json", b'{"batch": \xff')
+    with pytest.raises(ExchangeError, match=rf"{manifest.batch}/manifest\.json is not a manifest"):
+        exchange.channel("HR").manifests()
+
+
+def test_an_unknown_batch_is_an_error(exchange: Exchange) -> None:
+    unknown = new_batch_id()
+    with pytest.raises(ExchangeError, match=f"connector HR has no batch {unknown}"):
+        exchange.channel("HR").manifest(unknown)
+    with pytest.raises(ExchangeError, match=r"'\.\./AD' is not a batch id"):
+        exchange.channel("HR").manifest("../AD")
+
+
+# ------------------------------------------------------------------------------------------------------ the queue
+
+
+def test_the_queue_is_ordered_by_effective_date_then_id(exchange: Exchange, tmp_path: Path) -> None:
+    late = published(exchange, tmp_path, date=NOON + timedelta(days=1))
+    early = published(exchange, tmp_path)
+    early_again = published(exchange, tmp_path)
+    plan = published(exchange, tmp_path, date=NOON + timedelta(days=9), plan_only=True)
+
+    channel = exchange.channel("HR")
+    assert channel.manifests() == [early, early_again, late]
+    assert channel.manifests(plan_only=True) == [early, early_again, late, plan]
+    assert channel.newest() == late
+    assert channel.manifest(plan.batch) == plan
+
+
+def test_a_retry_finds_the_batch_of_its_task_instance(exchange: Exchange, tmp_path: Path) -> None:
+    origin = Origin(job="hr", run="scheduled__2026-03-01", task="prepare")
+    published(exchange, tmp_path, origin=replace(origin, run="manual"))
+    own = published(exchange, tmp_path, origin=origin)
+    plan = published(exchange, tmp_path, origin=origin, plan_only=True)
+    published(exchange, tmp_path, origin=Origin(task="idm prepare"))
+
+    channel = exchange.channel("HR")
+    assert channel.by_origin(origin) == own
+    assert channel.by_origin(origin, plan_only=True) == plan
+    assert channel.by_origin(replace(origin, map_index=3)) is None
+    assert channel.by_origin(Origin(task="idm prepare")) is None
+
+
+def test_finished_batches_are_noted_beside_them(exchange: Exchange, tmp_path: Path) -> None:
+    first, second, third = (published(exchange, tmp_path) for _ in range(3))
+    server = Origin(job="hr", run="r", task="synchronize")
+    channel = exchange.channel("HR")
+
+    channel.mark_finished(first.batch, "cancelled", NOON, replaced_by=second.batch, by=server)
+    channel.mark_finished(second.batch, "rejected", NOON)
+    channel.mark_finished(second.batch, "applied", NOON, by=server)
+
+    assert channel.finished() == {
+        first.batch: Finished(first.batch, "cancelled", NOON, second.batch, server),
+        second.batch: Finished(second.batch, "applied", NOON, None, server),
+    }
+    assert channel.unfinished() == [third]
+    assert channel.manifests() == [first, second, third]
+
+
+def test_a_connector_state_is_published_for_agents(exchange: Exchange) -> None:
+    blocked = ConnectorState("blocked", NOON, new_batch_id(), "MaximumDeletedLines of HR: 100, actual 250")
+    exchange.channel("HR").write_state(blocked)
+    assert exchange.channel("HR").state() == blocked
+    assert exchange.channel("AD").state().state == "ready"
+    assert [n for n in stored_files(exchange) if "tmp" in n] == []
+
+    exchange.channel("HR").write_state(ConnectorState("needs_complete", NOON))
+    assert exchange.channel("HR").state().state == "needs_complete"
+    assert json.loads(exchange._storage.read_all([stored_files(exchange)["HR/state.json"]]).popitem()[1]) == {
+        "batch": None,
+        "message": "",
+        "since": "2026-03-01T12:00:00+00:00",
+        "state": "needs_complete",
+    }
+
+    overwrite(exchange, "HR/state.json", b'{"state": "idle"}')
+    with pytest.raises(
+        ExchangeError, match=r"HR/state\.json cannot be read .*'idle' is none of ready, blocked"
+    ):
+        exchange.channel("HR").state()
+
+
+# ------------------------------------------------------------------------------------------------- names and ids
+
+
+@pytest.mark.parametrize(
+    ("identifier", "folder"),
+    [
+        ("HR", "HR"),
+        ("SAP.ERP-2_x", "SAP.ERP-2_x"),
+        ("Paie été", "Paie%20%C3%A9t%C3%A9"),
+        ("..", "%2E%2E"),
+        ("../x", "%2E.%2Fx"),
+        ("a\\b", "a%5Cb"),
+        ("con", "%63on"),
+        ("Console", "Console"),
+        ("100%", "100%25"),
+    ],
+)
+def test_a_connector_has_a_safe_folder_name(identifier: str, folder: str) -> None:
+    assert folder_name(identifier) == folder
+
+
+def test_long_connector_names_stay_apart() -> None:
+    names = {folder_name("x" * 300 + end).casefold() for end in "abc"}
+    assert len(names) == 3
+    assert max(map(len, names)) <= 180
+
+
+def test_a_connector_without_a_name_has_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(ExchangeError, match="needs an identifier"):
+        Exchange.open(tmp_path).channel(" ")
+
+
+def test_a_connector_is_the_same_in_any_case(exchange: Exchange, tmp_path: Path) -> None:
+    manifest = published(exchange, tmp_path)
+    other = published(exchange, tmp_path, connector="hr")
+    assert exchange.channel("Hr").manifests() == [manifest, other]
+    assert {name.partition("/")[0] for name in stored_files(exchange)} == {"HR"}
+
+
+def test_batch_ids_are_time_ordered_uuids_in_all_threads() -> None:
+    ids: list[list[str]] = [[] for _ in range(8)]
+
+    def make(into: list[str]) -> None:
+        into.extend(new_batch_id() for _ in range(2000))
+
+    threads = [threading.Thread(target=make, args=(into,)) for into in ids]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert all(own == sorted(own) for own in ids)
+    assert len({batch for own in ids for batch in own}) == 16_000
+    parsed = uuid.UUID(ids[0][0])
+    assert (parsed.version, parsed.variant) == (7, uuid.RFC_4122)
+    assert abs((parsed.int >> 80) / 1000 - datetime.now(UTC).timestamp()) < 60
+    assert ids[-1][-1] < new_batch_id()
+
+
+# -------------------------------------------------------------------------------------------------------- storage
+
+
+class SilentFileSystem(MemoryFileSystem):
+    """A storage that answers nothing."""
+
+    protocol = "silent"
+    cachable = False
+
+    def ls(self, path: str, detail: bool = True, **_: object) -> list[str]:
+        raise TimeoutError(f"no answer for {path}")
+
+    def open(self, path: str, mode: str = "rb", **_: object) -> None:
+        raise TimeoutError(f"no answer for {path}")
+
+    def cat_file(self, path: str, **_: object) -> bytes:
+        raise TimeoutError(f"no answer for {path}")
+
+
+def test_a_storage_that_does_not_answer_is_worth_a_retry(tmp_path: Path) -> None:
+    channel = Exchange(SilentFileSystem(), "/exchange").channel("HR")
+    file, path = make_file(tmp_path)
+    manifest = make_manifest(file)
+    for call in (
+        channel.manifests,
+        channel.finished,
+        channel.state,
+        lambda: channel.manifest(manifest.batch),
+        lambda: channel.fetch(manifest, tmp_path),
+        lambda: channel.publish(manifest, {file.name: path}),
+        lambda: channel.mark_finished(manifest.batch, "applied", NOON),
+    ):
+        with pytest.raises(ExchangeUnavailableError, match="TimeoutError: no answer for"):
+            call()
+
+
+def test_an_unwritable_folder_is_a_storage_error(tmp_path: Path) -> None:
+    (tmp_path / "exchange").write_text("a file where a folder should be")
+    with pytest.raises(ExchangeUnavailableError, match="does not answer at"):
+        Exchange.open(tmp_path / "exchange").channel("HR").write_state(ConnectorState())
+
+
+def test_a_url_that_nothing_reads_is_an_error() -> None:
+    with pytest.raises(ExchangeError, match="cannot be a 'nosuch' URL"):
+        Exchange.open("nosuch://bucket/exchange")
+
+
+def test_messages_never_hold_the_password_of_a_url() -> None:
+    with pytest.raises((ExchangeError, ExchangeUnavailableError)) as caught:
+        Exchange.open("sftp://idm:s3cret@localhost:1/exchange").channel("HR").manifests()
+    assert "s3cret" not in str(caught.value)
