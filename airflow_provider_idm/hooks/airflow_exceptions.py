@@ -1,0 +1,18 @@
+"""Airflow's exceptions, from where the installed version keeps them."""
+
+from __future__ import annotations
+
+try:  # since Airflow 3.2
+    from airflow.sdk.exceptions import (
+        AirflowFailException,
+        AirflowNotFoundException,
+        AirflowSkipException,
+    )
+except ImportError:
+    from airflow.exceptions import (
+        AirflowFailException,
+        AirflowNotFoundException,
+        AirflowSkipException,
+    )
+
+__all__ = ["AirflowFailException", "AirflowNotFoundException", "AirflowSkipException"]

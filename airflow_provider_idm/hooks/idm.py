@@ -1,0 +1,175 @@
+"""The hook that knows where an identity repository, its exchange and its work folder are."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseHook
+
+from airflow_provider_idm.hooks.airflow_exceptions import AirflowNotFoundException
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+    from airflow_provider_idm.repository import Repository
+    from airflow_provider_idm.synchronization.exchange import Exchange
+
+DEFAULT_DRIVER = "postgresql+psycopg"
+
+
+class IdmHook(BaseHook):
+    """Open the identity repository and the exchange of an Airflow connection of type ``idm``.
+
+    Without a connection ``idm_default`` everything lies under ``$AIRFLOW_HOME/idm``: ``repository.db`` (SQLite), the
+    exchange ``exchange`` and the work folder ``work``. The same folders serve where a connection leaves them out; a
+    connection without host, login, database, driver and repository URL means the embedded SQLite too.
+
+    :param idm_conn_id: the Airflow connection. Only ``idm_default`` may be missing.
+    """
+
+    conn_name_attr = "idm_conn_id"
+    default_conn_name = "idm_default"
+    conn_type = "idm"
+    hook_name = "Identity Repository"
+
+    def __init__(self, idm_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.idm_conn_id = idm_conn_id
+
+    # ------------------------------------------------------------------------------------------------- settings
+
+    @property
+    def repository_url(self) -> str:
+        """The repository's SQLAlchemy URL, with its password."""
+        if whole := self._extra("repository"):
+            return whole
+        connection = self._connection
+        driver = self._extra("driver")
+        if connection is None or not (driver or connection.host or connection.login or connection.schema):
+            return f"sqlite:///{self._home / 'repository.db'}"
+
+        from sqlalchemy.engine import URL
+
+        return URL.create(
+            driver or DEFAULT_DRIVER,
+            username=connection.login or None,
+            password=connection.password or None,
+            host=connection.host or None,
+            port=int(connection.port) if connection.port else None,
+            database=connection.schema or None,
+        ).render_as_string(hide_password=False)
+
+    @property
+    def database_schema(self) -> str | None:
+        """The database schema that holds the repository's tables; None for the database's default."""
+        return self._extra("database_schema")
+
+    @property
+    def exchange_url(self) -> str:
+        """Folder or object storage URL of the exchange."""
+        return self._extra("exchange") or str(self._home / "exchange")
+
+    @property
+    def work(self) -> Path:
+        """The local work folder."""
+        return Path(self._extra("work") or self._home / "work").expanduser()
+
+    @property
+    def configuration(self) -> Path | None:
+        """The folder of the XML configuration, if the connection names one."""
+        folder = self._extra("configuration")
+        return Path(folder).expanduser() if folder else None
+
+    # ------------------------------------------------------------------------------------------------- services
+
+    def get_conn(self) -> Repository:
+        """Open the identity repository (as ``get_repository``)."""
+        return self.get_repository()
+
+    def get_repository(self) -> Repository:
+        """Open the identity repository, its tables created or upgraded; close it after use, or use it in a ``with``.
+
+        :raises RepositoryError: if it is of a newer version.
+        :raises RepositoryUnavailableError: if the database does not answer.
+        """
+        from airflow_provider_idm.repository import Repository
+
+        if self.repository_url.startswith(f"sqlite:///{self._home}"):
+            self._home.mkdir(parents=True, exist_ok=True)
+        return Repository.open(self.repository_url, schema=self.database_schema)
+
+    def get_exchange(self) -> Exchange:
+        """Open the exchange: a local folder, or any object storage that Airflow reaches.
+
+        In a URL like ``s3://aws_default@bucket/idm`` the part before ``@`` is the Airflow connection of the storage.
+
+        :raises ExchangeError: if the URL cannot be used as an exchange.
+        """
+        from airflow_provider_idm.synchronization.exchange import Exchange
+
+        if "://" not in self.exchange_url:
+            return Exchange.open(str(Path(self.exchange_url).expanduser()))
+
+        from airflow.sdk import ObjectStoragePath
+
+        path = ObjectStoragePath(self.exchange_url)
+        return Exchange(path.fs, path.path)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Tell whether the repository's database and the exchange can be reached; nothing is created or changed."""
+        try:
+            return True, f"{self._test_repository()} {self._test_exchange()}"
+        except Exception as error:  # noqa: BLE001  whatever a driver raises is the answer here
+            return False, str(error)
+
+    # -------------------------------------------------------------------------------------------------- details
+
+    def _test_repository(self) -> str:
+        from sqlalchemy import create_engine, text
+        from sqlalchemy.engine import make_url
+
+        url = make_url(self.repository_url)
+        if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).exists():
+            return f"The repository will be created in {url.database}."
+        engine = create_engine(url)
+        try:
+            with engine.connect() as connection:
+                connection.execute(text("SELECT 1"))
+        finally:
+            engine.dispose()
+        return f"The repository's database answers ({url.render_as_string()})."
+
+    def _test_exchange(self) -> str:
+        if "://" not in self.exchange_url:
+            return f"The exchange is the folder {self.exchange_url}."
+
+        from airflow.sdk import ObjectStoragePath
+
+        path = ObjectStoragePath(self.exchange_url)
+        path.fs.exists(path.path)
+        return f"The exchange's storage answers ({self.exchange_url})."
+
+    @cached_property
+    def _connection(self) -> Connection | None:
+        try:
+            return self.get_connection(self.idm_conn_id)
+        except AirflowNotFoundException:
+            if self.idm_conn_id != self.default_conn_name:
+                raise
+            return None
+
+    @cached_property
+    def _extras(self) -> dict[str, Any]:
+        return {} if self._connection is None else dict(self._connection.extra_dejson)
+
+    def _extra(self, name: str) -> str | None:
+        value = self._extras.get(name)
+        return str(value) if value else None
+
+    @property
+    def _home(self) -> Path:
+        home = os.path.expandvars(os.environ.get("AIRFLOW_HOME") or "~/airflow")
+        return Path(home).expanduser().absolute() / "idm"
