@@ -13,6 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ENTRIES ?= 100000
 ARGS ?=
+PIP_QUIET := --quiet --quiet --no-input
 
 AIRFLOW_HOME ?= $(CURDIR)/.airflow
 export AIRFLOW_HOME
@@ -52,14 +53,16 @@ clean: ## remove the virtual environment and everything that was made
 	find airflow_provider_idm benchmarks dags scripts tests -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(VENV)/.created:
-	sh scripts/make-venv.sh $(VENV) $(PYTHON)
+	@sh scripts/make-venv.sh $(VENV) $(PYTHON)
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.created requirements.lock pyproject.toml
-	$(BIN)/python -m pip install --quiet --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@echo "Installing the locked packages (a few minutes the first time)"
+	@$(BIN)/python -m pip install $(PIP_QUIET) --requirement requirements.lock
+	@$(BIN)/python -m pip install $(PIP_QUIET) --no-deps --editable .
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
-	$(BIN)/python -m pip install --quiet --requirement requirements-dev.lock
+	@echo "Installing the locked development packages"
+	@$(BIN)/python -m pip install $(PIP_QUIET) --requirement requirements-dev.lock
 	@touch $@

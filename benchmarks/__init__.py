@@ -1,0 +1,1 @@
+"""How long prepare and synchronize take: lifelike data of any size, and a run through every mode."""
