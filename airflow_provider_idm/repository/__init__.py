@@ -1,0 +1,6 @@
+"""The identity repository: tables, bulk traffic, queries; SQLite and PostgreSQL alike."""
+
+from airflow_provider_idm.repository.repository import Repository
+from airflow_provider_idm.repository.state import BatchRecord, ConnectorStatus
+
+__all__ = ["BatchRecord", "ConnectorStatus", "Repository"]

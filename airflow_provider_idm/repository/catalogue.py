@@ -1,0 +1,191 @@
+"""Identifiers and their numbers: the ``UC_`` and ``UM_`` tables, filled from the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Table, func, insert, select, text, update
+from sqlalchemy.schema import CreateIndex, Index
+
+from airflow_provider_idm.configuration.model import ConnectorMappings, EntityAssociation, MappedAssociation
+from airflow_provider_idm.repository.schema import Tables
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """The numbers that stand for one connector's identifiers; look-ups ignore case.
+
+    :param others: numbers of associations that are stored for the connector but have no mapping any more.
+    """
+
+    connector: int
+    entity_types: Mapping[str, int]
+    associations: Mapping[str, int]
+    properties: Mapping[tuple[str, str], int]
+    others: tuple[StoredAssociation, ...]
+    unmapped_entity_types: tuple[str, ...]
+
+    def entity_type(self, identifier: str) -> int:
+        """Return an entity type's number."""
+        return self.entity_types[identifier.casefold()]
+
+    def association(self, identifier: str) -> int:
+        """Return an association's number."""
+        return self.associations[identifier.casefold()]
+
+    def property(self, entity_type: str, identifier: str) -> int:
+        """Return a property's number."""
+        return self.properties[entity_type.casefold(), identifier.casefold()]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAssociation:
+    """An association as the repository knows it."""
+
+    id: int
+    identifier: str
+    entity_type1: int
+    entity_type2: int
+    navigation1: str | None
+    navigation2: str | None
+
+
+def connector_id(connection: Connection, tables: Tables, identifier: str) -> int | None:
+    """Return a connector's number, or None if nothing was ever stored for it."""
+    for row in connection.execute(select(tables.connectors.c.Id, tables.connectors.c.Identifier)):
+        if row.Identifier.casefold() == identifier.casefold():
+            return int(row.Id)
+    return None
+
+
+def register(connection: Connection, tables: Tables, mappings: ConnectorMappings) -> Catalogue:
+    """Store a connector's identifiers and metadata, and return their numbers; call it inside a transaction."""
+    if connection.dialect.name == "postgresql":
+        # Numbers are given by counting: nobody else may count at the same time.
+        name = connection.dialect.identifier_preparer.format_table(tables.connectors)
+        connection.execute(text(f"LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE"))
+    writer = _Writer(connection, tables)
+    connector = writer.put(tables.connectors, mappings.connector.identifier, {})
+    if (
+        connection.scalar(
+            select(func.count())
+            .select_from(tables.connector_states)
+            .where(tables.connector_states.c.Connector_Id == connector)
+        )
+        == 0
+    ):
+        connection.execute(insert(tables.connector_states).values(Connector_Id=connector, Revision=0))
+    entity_types, properties = writer.put_entity_types(mappings, connector)
+    associations = writer.put_associations(mappings, connector, entity_types)
+    writer.index_navigations(mappings.associations)
+    mapped = {associations[a.identifier.casefold()] for a in mappings.associations}
+    mapped_types = {e.identifier.casefold() for e in mappings.entity_types}
+    return Catalogue(
+        connector=connector,
+        entity_types=entity_types,
+        associations=associations,
+        properties=properties,
+        others=tuple(a for a in stored_associations(connection, tables, connector) if a.id not in mapped),
+        unmapped_entity_types=tuple(
+            row.Identifier
+            for row in connection.execute(
+                select(tables.entity_types.c.Identifier).where(
+                    tables.entity_types.c.Connector_Id == connector
+                )
+            )
+            if row.Identifier.casefold() not in mapped_types
+        ),
+    )
+
+
+def stored_associations(
+    connection: Connection, tables: Tables, connector: int
+) -> Iterable[StoredAssociation]:
+    """Return every association that the repository knows of a connector, mapped or not."""
+    table = tables.entity_associations
+    for row in connection.execute(select(table).where(table.c.Connector_Id == connector)):
+        yield StoredAssociation(
+            row.Id, row.Identifier, row.EntityType1_Id, row.EntityType2_Id, row.Navigation1, row.Navigation2
+        )
+
+
+class _Writer:
+    """Writes identifiers; an unchanged row is not written again."""
+
+    def __init__(self, connection: Connection, tables: Tables) -> None:
+        self._connection = connection
+        self._tables = tables
+
+    def put(self, table: Table, identifier: str, values: Mapping[str, Any], **scope: int) -> int:
+        """Insert or update the row of an identifier, and return its number."""
+        where = [table.c[name] == value for name, value in scope.items()]
+        for row in self._connection.execute(select(table).where(*where)):
+            if row.Identifier.casefold() == identifier.casefold():
+                wanted = {"Identifier": identifier, **values}
+                if any(row._mapping[name] != value for name, value in wanted.items()):  # noqa: SLF001 - public API
+                    self._connection.execute(update(table).where(table.c.Id == row.Id).values(**wanted))
+                return int(row.Id)
+        number = (self._connection.scalar(select(func.max(table.c.Id))) or 0) + 1
+        self._connection.execute(insert(table).values(Id=number, Identifier=identifier, **values, **scope))
+        return int(number)
+
+    def put_entity_types(
+        self, mappings: ConnectorMappings, connector: int
+    ) -> tuple[dict[str, int], dict[tuple[str, str], int]]:
+        """Store entity types and their properties."""
+        entity_types: dict[str, int] = {}
+        properties: dict[tuple[str, str], int] = {}
+        for entity_type in mappings.metadata:
+            key = entity_type.identifier.casefold()
+            number = self.put(self._tables.entity_types, entity_type.identifier, {"Connector_Id": connector})
+            entity_types[key] = number
+            for item in entity_type.properties:
+                properties[key, item.identifier.casefold()] = self.put(
+                    self._tables.entity_properties,
+                    item.identifier,
+                    {"Type": int(item.type), "TargetColumnIndex": item.target_column_index},
+                    EntityType_Id=number,
+                )
+        return entity_types, properties
+
+    def put_associations(
+        self, mappings: ConnectorMappings, connector: int, entity_types: Mapping[str, int]
+    ) -> dict[str, int]:
+        """Store associations."""
+        by_identifier = {a.identifier.casefold(): a for a in mappings.association_metadata}
+        numbers = {}
+        for mapped in mappings.associations:
+            association: EntityAssociation = by_identifier[mapped.identifier.casefold()]
+            numbers[mapped.identifier.casefold()] = self.put(
+                self._tables.entity_associations,
+                association.identifier,
+                {
+                    "Connector_Id": connector,
+                    "EntityType1_Id": entity_types[association.property1.entity_type.casefold()],
+                    "EntityType2_Id": entity_types[association.property2.entity_type.casefold()],
+                    "Property1": association.property1.property,
+                    "Property2": association.property2.property,
+                    "IsProperty1Collection": association.is_property1_collection,
+                    "IsProperty2Collection": association.is_property2_collection,
+                    "Navigation1": mapped.navigation1,
+                    "Navigation2": mapped.navigation2,
+                },
+            )
+        return numbers
+
+    def index_navigations(self, associations: Iterable[MappedAssociation]) -> None:
+        """Index the reference columns in use, so that what points at a resource is found at once."""
+        resources = self._tables.resources
+        for name in sorted({n for a in associations for n in (a.navigation1, a.navigation2) if n}):
+            column = resources.c[name]
+            table = Table(resources.name, type(resources.metadata)(schema=resources.schema), column.copy())
+            copied = table.c[name]
+            index = Index(
+                f"{resources.name}_{name}",
+                copied,
+                postgresql_where=copied.is_not(None),
+                sqlite_where=copied.is_not(None),
+            )
+            self._connection.execute(CreateIndex(index, if_not_exists=True))

@@ -1,0 +1,109 @@
+"""The interface that each database implements.
+
+A synchronization reads what is stored in bulk into DuckDB, compares there, and writes only the changes back. A
+``BulkSession`` is the repository's end of that: ``push`` and ``load`` read under one view of the data, ``stage`` and
+``gather`` bring rows over, and ``apply`` is the one transaction that changes anything.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import BigInteger, Column, Connection, Engine, Integer, MetaData, Select, Table
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Rows on their way into a table: where they wait, and which columns they fill, in order.
+
+    :param place: a CSV file (PostgreSQL) or the name of a staged table (SQLite).
+    :param rows: how many there are.
+    """
+
+    place: str
+    columns: tuple[str, ...]
+    rows: int
+
+
+class BulkSession(ABC):
+    """One synchronization's bulk traffic between DuckDB and the repository.
+
+    :param duck: the DuckDB connection that compares.
+    :param folder: a work folder for files in transit.
+    """
+
+    def __init__(self, duck: duckdb.DuckDBPyConnection, folder: Path) -> None:
+        self.duck = duck
+        self.folder = folder
+
+    @abstractmethod
+    def load(self, statement: Select[Any], target: str) -> None:
+        """Run a query in the repository and make its rows the DuckDB table ``target``."""
+
+    @abstractmethod
+    def push(self, name: str, query: str, columns: Sequence[Column[Any]]) -> Table:
+        """Make the rows of a DuckDB query a temporary table that the following ``load`` may join.
+
+        An earlier table of that name is replaced.
+        """
+
+    @abstractmethod
+    def stage(self, name: str, query: str, columns: Sequence[Column[Any]]) -> Table:
+        """Make the rows of a DuckDB query a temporary table that ``apply`` may join."""
+
+    @abstractmethod
+    def gather(self, name: str, query: str, columns: Sequence[Column[Any]]) -> Gathered:
+        """Collect the rows of a DuckDB query for ``insert``; text and integer columns only."""
+
+    @abstractmethod
+    def apply(self) -> AbstractContextManager[Connection]:
+        """Open the transaction that changes the repository; commit at the end, roll back on any error."""
+
+    @abstractmethod
+    def insert(self, connection: Connection, rows: Gathered, table: Table) -> None:
+        """Insert gathered rows into a table, inside ``apply``."""
+
+
+class DatabaseDialect(ABC):
+    """One kind of database."""
+
+    @abstractmethod
+    def engine(self, url: str) -> Engine:
+        """Make the SQLAlchemy engine for a URL."""
+
+    @abstractmethod
+    def lock(self, engine: Engine, name: str, timeout: float) -> AbstractContextManager[None]:
+        """Hold a lock that no two processes hold at once, and that goes when its holder dies.
+
+        :param timeout: seconds to wait for it.
+        :raises LockedError: if somebody else held it all the time.
+        """
+
+    @abstractmethod
+    def session(
+        self, engine: Engine, duck: duckdb.DuckDBPyConnection, folder: Path
+    ) -> AbstractContextManager[BulkSession]:
+        """Open a bulk session."""
+
+    @abstractmethod
+    def begin(self, engine: Engine) -> AbstractContextManager[Connection]:
+        """Open a small writing transaction."""
+
+
+def staged_table(name: str, columns: Sequence[Column[Any]], **options: Any) -> Table:
+    """Describe a temporary table with copies of the given columns, free of keys and constraints."""
+    plain = (Column(c.name, c.type, nullable=True) for c in columns)
+    return Table(name, MetaData(), *plain, **options)
+
+
+def duck_cast(column: Column[Any]) -> str:
+    """Return the DuckDB type for a column of the repository that travels: numbers or text."""
+    return "BIGINT" if isinstance(column.type, (Integer, BigInteger)) else "VARCHAR"

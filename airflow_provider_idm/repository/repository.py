@@ -1,0 +1,187 @@
+"""The identity repository: opened, created or upgraded, and asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from sqlalchemy import Connection, exc, inspect, make_url, select, update
+
+from airflow_provider_idm.configuration.model import ConnectorMappings
+from airflow_provider_idm.errors import RepositoryError, RepositoryUnavailableError
+from airflow_provider_idm.repository import dirty, state
+from airflow_provider_idm.repository.catalogue import Catalogue, register
+from airflow_provider_idm.repository.dialects import (
+    BulkSession,
+    DatabaseDialect,
+    PostgresqlDialect,
+    SqliteDialect,
+)
+from airflow_provider_idm.repository.schema import SCHEMA_VERSION, tables
+from airflow_provider_idm.repository.upgrade import RESOURCE_IDS, upgrade
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+_UPGRADE_SECONDS = 300
+
+
+class Repository:
+    """An identity repository in one database (and, on PostgreSQL, one schema of it).
+
+    Use ``Repository.open``; it is a context manager.
+    """
+
+    def __init__(self, url: str, schema: str | None, dialect: DatabaseDialect) -> None:
+        self.schema = schema
+        self.tables = tables(schema)
+        self.dialect = dialect
+        self.engine = dialect.engine(url)
+
+    @classmethod
+    def open(cls, url: str, schema: str | None = None) -> Self:
+        """Open a repository, creating its tables or upgrading older ones.
+
+        :param url: an SQLAlchemy URL, ``sqlite:///path/to/file`` or ``postgresql://user:password@host/database``.
+        :param schema: the database schema that holds the tables (PostgreSQL only).
+        :raises RepositoryError: if the URL is of another database, or a newer version made the tables.
+        :raises RepositoryUnavailableError: if the database does not answer.
+        """
+        try:
+            backend = make_url(url).get_backend_name()
+        except exc.ArgumentError:
+            raise RepositoryError(
+                "the repository is not a database URL; expected sqlite:///path/to/file or postgresql://user@host/database"
+            ) from None
+        if backend not in {"sqlite", "postgresql"}:
+            raise RepositoryError(
+                f"the repository is a {backend} database; supported are sqlite and postgresql"
+            )
+        if backend == "sqlite" and schema:
+            raise RepositoryError(
+                f"SQLite has no schemas: leave out the schema {schema!r}, or use another file"
+            )
+        dialect: DatabaseDialect = SqliteDialect() if backend == "sqlite" else PostgresqlDialect()
+        repository = cls(url, schema, dialect)
+        with repository.errors():
+            repository._upgrade()
+        return repository
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self.engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Repository({self.engine.url!r}, schema={self.schema!r})"
+
+    # ------------------------------------------------------------------------------------------ connections
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Turn the driver's connection errors into ``RepositoryUnavailableError``."""
+        try:
+            yield
+        except (exc.OperationalError, exc.InterfaceError) as error:
+            reason = str(error.orig).strip().splitlines()[0] if error.orig else str(error)
+            raise RepositoryUnavailableError(
+                f"the repository {self.engine.url!r} does not answer: {reason}"
+            ) from error
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Open a reading transaction."""
+        with self.errors(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Open a small writing transaction."""
+        with self.errors(), self.dialect.begin(self.engine) as connection:
+            yield connection
+
+    def lock(self, connector: str, timeout: float) -> AbstractContextManager[None]:
+        """Hold the lock of a connector: two synchronizations of one connector never overlap.
+
+        :param timeout: seconds to wait.
+        :raises LockedError: if it was not free in time.
+        """
+        return self.dialect.lock(self.engine, f"{self.schema or ''}:{connector.casefold()}", timeout)
+
+    def session(self, duck: duckdb.DuckDBPyConnection, folder: Path) -> AbstractContextManager[BulkSession]:
+        """Open a bulk session between DuckDB and the repository."""
+        return self.dialect.session(self.engine, duck, folder)
+
+    # ---------------------------------------------------------------------------------------------- contents
+
+    def register(self, mappings: ConnectorMappings) -> Catalogue:
+        """Store a connector's identifiers and metadata; return their numbers."""
+        with self.writing() as connection:
+            return register(connection, self.tables, mappings)
+
+    def allocate_ids(self, count: int) -> int:
+        """Take ``count`` resource ids, committed at once so that they are never given again; return the first."""
+        counters = self.tables.counters
+        statement = (
+            update(counters)
+            .where(counters.c.Name == RESOURCE_IDS)
+            .values(NextValue=counters.c.NextValue + count)
+            .returning(counters.c.NextValue)
+        )
+        with self.writing() as connection:
+            return int(connection.execute(statement).scalar_one()) - count
+
+    def status(self, connector: str) -> state.ConnectorStatus:
+        """Return what the repository holds of a connector and which batches made it."""
+        with self.reading() as connection:
+            return state.read_status(connection, self.tables, connector)
+
+    def set_recently_modified_flag(self) -> int:
+        """Set ``Dirty`` on every resource that applied change rows name, clear exactly those rows.
+
+        :return: how many resources were marked.
+        """
+        with self.writing() as connection:
+            return dirty.set_recently_modified_flag(connection, self.tables)
+
+    def query_entity_type(self, mappings: ConnectorMappings, entity_type: str) -> pa.Table:
+        """Return the resources of an entity type: a text column per property, sorted by primary key."""
+        from airflow_provider_idm.repository.query import query_entity_type  # noqa: PLC0415 - imports DuckDB
+
+        return query_entity_type(self, mappings, entity_type)
+
+    def query_association(self, mappings: ConnectorMappings, association: str) -> pa.Table:
+        """Return the links of an association: primary keys ``key1`` and ``key2``, sorted."""
+        from airflow_provider_idm.repository.query import query_association  # noqa: PLC0415 - imports DuckDB
+
+        return query_association(self, mappings, association)
+
+    def content_hash(self, mappings: ConnectorMappings) -> str:
+        """Return one SHA-256 (hex) of a connector's resources and links by their keys and values."""
+        from airflow_provider_idm.repository.query import content_hash  # noqa: PLC0415 - imports DuckDB
+
+        return content_hash(self, mappings)
+
+    def _upgrade(self) -> None:
+        with self.engine.begin() as connection:
+            table = self.tables.schema_version
+            current = inspect(connection).has_table(table.name, schema=self.schema) and (
+                connection.scalar(select(table.c.Version)) == SCHEMA_VERSION
+            )
+        if not current:
+            with (
+                self.dialect.lock(self.engine, f"{self.schema or ''}/schema", _UPGRADE_SECONDS),
+                self.dialect.begin(self.engine) as connection,
+            ):
+                upgrade(connection, self.tables)

@@ -1,0 +1,175 @@
+"""Where a connector stands: its revision, the batches that were processed, what ran."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, insert, select, update
+
+from airflow_provider_idm.repository.catalogue import connector_id
+from airflow_provider_idm.repository.schema import Tables
+
+APPLIED: Final = "applied"
+CANCELLED: Final = "cancelled"
+REJECTED: Final = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRecord:
+    """A batch that the repository is done with.
+
+    :param state: ``applied``, ``cancelled`` or ``rejected``.
+    :param finished_at: when it was applied or cancelled (UTC).
+    :param result: what applying it did, as the synchronization reported it.
+    """
+
+    batch: str
+    state: str
+    mode: str
+    effective_date: datetime
+    finished_at: datetime
+    replaced_by: str | None
+    result: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorState:
+    """What decides whether the next batch may be applied."""
+
+    revision: int
+    last_batch: str | None
+    last_effective_date: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorStatus:
+    """What ``idm status`` tells of a connector, as far as the repository knows it."""
+
+    connector: str
+    state: str
+    last_batch: str | None = None
+    last_effective_date: datetime | None = None
+    resources: Mapping[str, int] = field(default_factory=dict)
+    links: Mapping[str, int] = field(default_factory=dict)
+    batches: tuple[BatchRecord, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON takes it."""
+        return {
+            "connector": self.connector,
+            "state": self.state,
+            "last_batch": self.last_batch,
+            "last_effective_date": self.last_effective_date.isoformat() if self.last_effective_date else None,
+            "resources": dict(self.resources),
+            "links": dict(self.links),
+            "batches": [
+                {
+                    "id": b.batch,
+                    "state": b.state,
+                    "mode": b.mode,
+                    "effective_date": b.effective_date.isoformat(),
+                    "finished_at": b.finished_at.isoformat(),
+                    "replaced_by": b.replaced_by,
+                    "result": b.result,
+                }
+                for b in self.batches
+            ],
+        }
+
+
+def read_state(connection: Connection, tables: Tables, connector: int) -> ConnectorState:
+    """Return a registered connector's state."""
+    table = tables.connector_states
+    row = connection.execute(select(table).where(table.c.Connector_Id == connector)).one()
+    return ConnectorState(row.Revision, row.LastBatch_Id, row.LastEffectiveDate)
+
+
+def read_batches(connection: Connection, tables: Tables, connector: int) -> dict[str, BatchRecord]:
+    """Return every batch of a connector that the repository is done with, by id."""
+    table = tables.batches
+    return {
+        row.Id: BatchRecord(
+            row.Id,
+            row.State,
+            row.Mode,
+            row.EffectiveDate,
+            row.FinishedAt,
+            row.ReplacedBy,
+            json.loads(row.Result) if row.Result else None,
+        )
+        for row in connection.execute(
+            select(table).where(table.c.Connector_Id == connector).order_by(table.c.FinishedAt, table.c.Id)
+        )
+    }
+
+
+def read_status(connection: Connection, tables: Tables, connector: str) -> ConnectorStatus:
+    """Return a connector's status; a connector that nothing was stored for has an empty one."""
+    number = connector_id(connection, tables, connector)
+    if number is None:
+        return ConnectorStatus(connector, "empty")
+    state = read_state(connection, tables, number)
+    types, associations = tables.entity_types, tables.entity_associations
+    return ConnectorStatus(
+        connector=connector,
+        state="ready" if state.last_batch else "empty",
+        last_batch=state.last_batch,
+        last_effective_date=state.last_effective_date,
+        resources={
+            r.Identifier: r.Resources
+            for r in connection.execute(
+                select(types).where(types.c.Connector_Id == number).order_by(types.c.Id)
+            )
+        },
+        links={
+            r.Identifier: r.Links
+            for r in connection.execute(
+                select(associations).where(associations.c.Connector_Id == number).order_by(associations.c.Id)
+            )
+        },
+        batches=tuple(read_batches(connection, tables, number).values()),
+    )
+
+
+def start_task(
+    connection: Connection,
+    tables: Tables,
+    *,
+    job: str,
+    run: str,
+    task: str,
+    map_index: int,
+    connector: int,
+    at: datetime,
+) -> tuple[int, int]:
+    """Record that a task runs; return the ids of its job instance and task instance."""
+    jobs = tables.job_instances
+    job_instance = connection.scalar(select(jobs.c.Id).where(jobs.c.Job == job, jobs.c.Run == run))
+    if job_instance is None:
+        job_instance = connection.execute(
+            insert(jobs).values(Job=job, Run=run, StartedAt=at).returning(jobs.c.Id)
+        ).scalar_one()
+    instances = tables.task_instances
+    task_instance = connection.execute(
+        insert(instances)
+        .values(
+            JobInstance_Id=job_instance,
+            Task=task,
+            MapIndex=map_index,
+            Connector_Id=connector,
+            State="running",
+            StartedAt=at,
+        )
+        .returning(instances.c.Id)
+    ).scalar_one()
+    return int(job_instance), int(task_instance)
+
+
+def end_task(connection: Connection, tables: Tables, task_instance: int, **values: Any) -> None:
+    """Record how a task ended."""
+    table = tables.task_instances
+    connection.execute(update(table).where(table.c.Id == task_instance).values(**values))

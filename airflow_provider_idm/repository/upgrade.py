@@ -1,0 +1,47 @@
+"""Creating the repository's tables, and bringing those of an older version up to this one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from sqlalchemy import Connection, insert, inspect, select, update
+from sqlalchemy.schema import CreateSchema
+
+from airflow_provider_idm.errors import RepositoryError
+from airflow_provider_idm.repository.schema import SCHEMA_VERSION, Tables
+
+RESOURCE_IDS: Final = "UR_Resources"
+"""Name of the counter that gives resources their ids."""
+
+MIGRATIONS: Final[Mapping[int, Callable[[Connection, Tables], None]]] = {}
+"""From version n to n + 1, by n."""
+
+
+def upgrade(connection: Connection, tables: Tables) -> None:
+    """Create the tables, or migrate older ones, inside the caller's transaction.
+
+    :raises RepositoryError: if a newer version made them, or if some of them exist but no version is recorded.
+    """
+    schema = tables.metadata.schema
+    if connection.dialect.name == "postgresql" and schema:
+        connection.execute(CreateSchema(schema, if_not_exists=True))
+    if not inspect(connection).has_table(tables.schema_version.name, schema=schema):
+        tables.metadata.create_all(connection)
+        connection.execute(insert(tables.schema_version).values(Version=SCHEMA_VERSION))
+        connection.execute(insert(tables.counters).values(Name=RESOURCE_IDS, NextValue=1))
+        return
+    version = connection.scalar(select(tables.schema_version.c.Version))
+    if version is None:
+        raise RepositoryError(
+            f"{connection.engine.url!r} has a table {tables.schema_version.name} without a version: "
+            "it is not an identity repository, or its creation was interrupted"
+        )
+    if version > SCHEMA_VERSION:
+        raise RepositoryError(
+            f"the repository {connection.engine.url!r} has schema version {version}, this program knows versions up to "
+            f"{SCHEMA_VERSION}: upgrade airflow-provider-idm"
+        )
+    for step in range(version, SCHEMA_VERSION):
+        MIGRATIONS[step](connection, tables)
+        connection.execute(update(tables.schema_version).values(Version=step + 1))
