@@ -30,7 +30,7 @@ class Cost:
 def run(command: Sequence[str], environment: Mapping[str, str]) -> Cost:
     """Run a command to its end.
 
-    The peak of a child starts with what its parent holds at that moment: keep heavy imports out of the caller.
+    The peak of a child starts with what its parent holds at that moment: the caller imports nothing heavy.
 
     :raises SystemExit: if the command fails; with its messages.
     """
