@@ -1,0 +1,87 @@
+"""Export one connection: find its exporter and its settings, run it, say what was written."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_idm.configuration.model import Connection, Deactivation
+from airflow_provider_idm.configuration.names import suggestion
+from airflow_provider_idm.errors import ExportError
+from airflow_provider_idm.synchronization.export.exporter import ExportJob, ExportResult
+from airflow_provider_idm.synchronization.export.registry import require_exporter
+from airflow_provider_idm.synchronization.export.settings import read_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from airflow_provider_idm.configuration.model import Configuration
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportRequest:
+    """What to export.
+
+    :param connection: identifier of the connection, in any case.
+    :param output: the folder that the source files go to; made if it does not exist.
+    :param settings: settings from elsewhere (an Airflow connection's extra); each wins over the one of the same
+        name in ``appsettings.agent.json``. Names ignore case and underscores.
+    :param incremental: only what changed, where the connection can tell; else everything, as
+        ``IgnoreCookieFile`` and ``InitMode`` ask for.
+    """
+
+    configuration: Configuration
+    connection: str
+    output: Path
+    settings: Mapping[str, Any] | None = None
+    incremental: bool = False
+
+
+def export_connection(request: ExportRequest) -> ExportResult:
+    """Write the source files of one connection into the export folder.
+
+    :raises ExportError: if the connection is unknown, has no exporter, lacks a setting or its source.
+    :raises airflow_provider_idm.errors.SourceFileError: if its source cannot be read as what it should be.
+    """
+    connection = _find(request)
+    name = connection.identifier
+    if connection.deactivation is Deactivation.EXPORT:
+        place = connection.location
+        note = f"connection {name} is not exported: its DeactivationExportFulfill is Export ({place})"
+        logger.info("%s", note)
+        return ExportResult(connection=name, files=(), incremental=request.incremental, skipped=note)
+    exporter = require_exporter(connection.package, name)
+    if connection.transformations:
+        first = connection.transformations[0]
+        raise ExportError(
+            f"connection {name} has {len(connection.transformations)} Transformation(s), the first at "
+            f"{first.location}: transformations are not supported yet, and exporting without them would give "
+            "wrong data. Take them out, or let another task write the transformed source files"
+        )
+    settings = read_settings(name, request.configuration.folder, request.settings)
+    output = request.output
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExportError(f"connection {name}: the export folder {output} cannot be made: {error}") from error
+    job = ExportJob(connection=connection, settings=settings, output=output, incremental=request.incremental)
+    result = ExportResult(connection=name, files=tuple(exporter(job)), incremental=request.incremental)
+    for file in result.files:
+        logger.info("connection %s: %d rows written to %s", name, file.rows, file.path)
+    return result
+
+
+def _find(request: ExportRequest) -> Connection:
+    connections = request.configuration.connections
+    try:
+        return connections[request.connection]
+    except KeyError:
+        known = ", ".join(connections) or "none"
+        raise ExportError(
+            f"the configuration in {request.configuration.folder} has no connection {request.connection}"
+            f"{suggestion(request.connection, connections) or f'; it has {known}'}"
+        ) from None

@@ -1,0 +1,155 @@
+"""A connection's settings: ``appsettings.agent.json`` beside the configuration, and what the caller gives."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_idm.errors import ExportError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+APPSETTINGS = "appsettings.agent.json"
+"""Looked for in the configuration folder, then in the folder that holds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings of one connection; names ignore case and underscores.
+
+    :param connection: its identifier, for messages.
+    :param folder: the configuration folder, which relative paths start from.
+    :param values: by normalised name: the name as written, the value, and where it stands.
+    """
+
+    connection: str
+    folder: Path
+    values: Mapping[str, tuple[str, Any, str]]
+
+    def text(self, name: str) -> str | None:
+        """Return a text, or None if it is not set or empty.
+
+        :raises ExportError: if it is something else.
+        """
+        value = self._value(name)
+        if value is None or value == "":
+            return None
+        if not isinstance(value, str):
+            raise self.error(name, f"expected a text, found {json.dumps(value)}")
+        return value
+
+    def flag(self, name: str) -> bool:
+        """Return a boolean (``true``/``false``/``1``/``0``, also as text), false if it is not set.
+
+        :raises ExportError: if it is something else.
+        """
+        value = self._value(name)
+        text = json.dumps(value) if not isinstance(value, str) else value.strip().casefold()
+        if text in {"null", "", "false", "0"}:
+            return False
+        if text in {"true", "1"}:
+            return True
+        raise self.error(name, f"expected true or false, found {json.dumps(value)}")
+
+    def count(self, name: str) -> int:
+        """Return a whole number that is not negative, 0 if it is not set.
+
+        :raises ExportError: if it is something else.
+        """
+        value = self._value(name)
+        if value is None or value == "":
+            return 0
+        try:
+            number = int(value) if isinstance(value, str) else value
+        except ValueError:
+            number = None
+        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+            raise self.error(name, f"expected a whole number, 0 or more, found {json.dumps(value)}")
+        return number
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Return a list of texts; one text is a list of one, an empty text no text.
+
+        :raises ExportError: if it is something else.
+        """
+        value = self._value(name)
+        items = [value] if isinstance(value, str) else value or []
+        if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+            raise self.error(name, f"expected a list of texts, found {json.dumps(value)}")
+        return tuple(item for item in items if item)
+
+    def path(self, name: str) -> str | None:
+        """Return a path, a relative one made absolute from the configuration folder; None if it is not set.
+
+        Only the text is put together, so that the last part may be a pattern.
+        """
+        text = self.text(name)
+        if text is None:
+            return None
+        return text if Path(text).is_absolute() else f"{self.folder.as_posix().rstrip('/')}/{text}"
+
+    def place(self, name: str) -> str:
+        """Return the setting and where it stands, for messages."""
+        written, _, source = self.values[_normal(name)]
+        return f"setting {written} of {source}"
+
+    def error(self, name: str, message: str) -> ExportError:
+        """Return the error that a setting's value is not what it should be."""
+        return ExportError(f"connection {self.connection}: {self.place(name)}: {message}")
+
+    def missing(self, name: str) -> ExportError:
+        """Return the error that a required setting is not there, with where to set it."""
+        found = ", ".join(sorted(written for written, _, _ in self.values.values())) or "none"
+        return ExportError(
+            f"connection {self.connection}: the setting {name} is missing (found: {found}). Set it under "
+            f'"Connections" / "{self.connection}" in {self.folder / APPSETTINGS}, or in the extra of the '
+            f"Airflow connection {self.connection}"
+        )
+
+    def _value(self, name: str) -> Any:
+        return self.values.get(_normal(name), (name, None, ""))[1]
+
+
+def read_settings(
+    connection: str, configuration_folder: str | Path, given: Mapping[str, Any] | None = None
+) -> Settings:
+    """Read a connection's settings.
+
+    :param given: settings from elsewhere; each wins over the one of the same name in the file.
+    :raises ExportError: if the file is there but cannot be read.
+    """
+    folder = Path(configuration_folder).absolute()
+    values: dict[str, tuple[str, Any, str]] = {}
+    file = next(
+        (path / APPSETTINGS for path in (folder, folder.parent) if (path / APPSETTINGS).is_file()), None
+    )
+    if file is not None:
+        for name, value in _section(file, connection).items():
+            values[_normal(name)] = (name, value, str(file))
+    for name, value in (given or {}).items():
+        values[_normal(name)] = (name, value, f"the given settings (Airflow connection {connection})")
+    return Settings(connection, folder, values)
+
+
+def _section(file: Path, connection: str) -> Mapping[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8-sig"))
+    except json.JSONDecodeError as error:
+        raise ExportError(f"{file}:{error.lineno}: not valid JSON: {error.msg}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ExportError(f"{file} cannot be read: {error}") from error
+    section: Any = content
+    for key in ("Connections", connection):
+        if not isinstance(section, dict):
+            raise ExportError(f"{file}: expected a JSON object around {key!r}")
+        section = next((value for name, value in section.items() if name.casefold() == key.casefold()), {})
+    if not isinstance(section, dict):
+        raise ExportError(f'{file}: expected a JSON object in "Connections" / "{connection}"')
+    return section
+
+
+def _normal(name: str) -> str:
+    return name.replace("_", "").casefold()
