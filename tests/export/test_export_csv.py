@@ -135,9 +135,7 @@ def test_a_csv_file_becomes_a_source_file(export: Export, tmp_path: Path) -> Non
     ("content", "appsettings", "expected"),
     [
         pytest.param("A;B\n1;x,y\n", {}, 'A,B\n1,"x,y"\n', id="semicolons are found"),
-        pytest.param(
-            '"a;b";c,d\n1;2\n', {}, '"a;b","c,d"\n1,2\n'.replace('"a;b"', "a;b"), id="not in quotes"
-        ),
+        pytest.param('"a;b;c",d\n1,2\n', {}, "a;b;c,d\n1,2\n", id="not in quotes"),
         pytest.param("A|B\n1|2\n", {"Separator": "|"}, "A,B\n1,2\n", id="separator"),
         pytest.param("A\tB\n1\t2\n", {"Separator": "\\t"}, "A,B\n1,2\n", id="tab"),
         pytest.param("\ufeffA,B\n1,2\n", {}, "A,B\n1,2\n", id="byte order mark"),
@@ -224,7 +222,7 @@ def test_no_file_that_matches_is_an_error(export: Export, conf: Path) -> None:
         export(Path=r"hr_\d\.csv", IsFileNameRegex="true")
     with pytest.raises(ExportError, match="is not a regular expression"):
         export(Path="hr_(.csv", IsFileNameRegex=True)
-    with pytest.raises(ExportError, match="the folder .* cannot be read"):
+    with pytest.raises(ExportError, match=r"the folder .* cannot be read"):
         export(Path="gone/.*", IsFileNameRegex=True)
 
 
