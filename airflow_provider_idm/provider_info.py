@@ -59,11 +59,15 @@ _CONNECTION_TYPE: dict[str, Any] = {
             "A whole SQLAlchemy URL, used instead of host, port, login, password and database.",
             format="password",
         ),
-        "database_schema": _field("Database schema", "Schema that holds the repository's tables (PostgreSQL)."),
+        "database_schema": _field(
+            "Database schema", "Schema that holds the repository's tables (PostgreSQL)."
+        ),
         "exchange": _field(
             "Exchange", "Folder or object storage URL (s3://connection@bucket/folder) of the batches."
         ),
-        "work": _field("Work folder", "Local folder for source files and what prepare and synchronize write."),
+        "work": _field(
+            "Work folder", "Local folder for source files and what prepare and synchronize write."
+        ),
         "configuration": _field("Configuration", "Folder of the XML configuration."),
     },
 }

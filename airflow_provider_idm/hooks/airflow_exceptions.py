@@ -9,7 +9,7 @@ try:  # since Airflow 3.2
         AirflowSkipException,
     )
 except ImportError:
-    from airflow.exceptions import (
+    from airflow.exceptions import (  # type: ignore[no-redef,attr-defined]
         AirflowFailException,
         AirflowNotFoundException,
         AirflowSkipException,

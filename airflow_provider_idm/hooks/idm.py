@@ -118,6 +118,13 @@ class IdmHook(BaseHook):
         path = ObjectStoragePath(self.exchange_url)
         return Exchange(path.fs, path.path)
 
+    def exporter_settings(self, connection: str) -> dict[str, Any] | None:
+        """Return the extra of the Airflow connection named like a connection of the configuration; None without one."""
+        try:
+            return dict(self.get_connection(connection).extra_dejson)
+        except AirflowNotFoundException:
+            return None
+
     def test_connection(self) -> tuple[bool, str]:
         """Tell whether the repository's database and the exchange can be reached; nothing is created or changed."""
         try:

@@ -1,0 +1,186 @@
+"""Which errors of a configuration concern whom, so that one broken file does not stop everything.
+
+The rule is simple and errs on the safe side. An error inside a job, scaffolding or task definition concerns that one.
+Any other error concerns every connector that its file mentions: by the connector's name, or by that of a connection,
+entity type or association of its. So a file that cannot be parsed at all still stops those for which it may have held
+a mapping. An error whose file mentions no connector concerns everything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from airflow_provider_idm.configuration.model import TaskElement
+from airflow_provider_idm.configuration.names import same, suggestion
+from airflow_provider_idm.configuration.problems import configuration_error, errors_of
+from airflow_provider_idm.configuration.read import check_configuration
+from airflow_provider_idm.configuration.resolve import connector_mappings
+from airflow_provider_idm.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from airflow_provider_idm.configuration.model import (
+        Configuration,
+        Connection,
+        ConnectorMappings,
+        EntityAssociationMapping,
+        EntityTypeMapping,
+        Job,
+        Location,
+        Problem,
+        Scaffolding,
+    )
+
+
+@dataclass(frozen=True)
+class Concerns:
+    """The errors of a configuration, by whom they concern.
+
+    :param configuration: as ``check_configuration`` returns it, errors included.
+    """
+
+    configuration: Configuration
+
+    def of_connector(self, connector: str) -> tuple[Problem, ...]:
+        """Return the errors that stop a connector from being synchronized."""
+        return tuple(e for e in self.errors if self._concerns_connector(e, connector))
+
+    def of_element(
+        self, element: Job | Scaffolding, connectors: Iterable[str] = (), tasks: Iterable[TaskElement] = ()
+    ) -> tuple[Problem, ...]:
+        """Return the errors that stop a job or scaffolding from becoming a DAG.
+
+        :param connectors: those that its tasks work on.
+        :param tasks: the tasks that it runs, defined elsewhere or not.
+        """
+        places: tuple[Job | Scaffolding | TaskElement, ...] = (element, *tasks)
+        names = tuple(connectors)
+        return tuple(
+            e
+            for e in self.errors
+            if any(_holds(place, e.location) for place in places)
+            or any(self._concerns_connector(e, name) for name in names)
+            or self._concerns_everything(e)
+        )
+
+    @cached_property
+    def errors(self) -> tuple[Problem, ...]:
+        """Every error."""
+        return errors_of(self.configuration.problems)
+
+    def _concerns_connector(self, error: Problem, connector: str) -> bool:
+        if self._is_inside_job(error.location):
+            return False
+        mentioned = self._mentioned(error.location.file)
+        return not mentioned or connector.casefold() in mentioned
+
+    def _concerns_everything(self, error: Problem) -> bool:
+        return not self._is_inside_job(error.location) and not self._mentioned(error.location.file)
+
+    def _is_inside_job(self, location: Location) -> bool:
+        configuration = self.configuration
+        elements = (*configuration.jobs.values(), *configuration.scaffoldings, *configuration.tasks.values())
+        return any(_holds(element, location) for element in elements)
+
+    def _mentioned(self, file: str) -> frozenset[str]:
+        if file not in self._mentions:
+            text = _text(Path(self.configuration.folder) / file)
+            self._mentions[file] = frozenset(
+                connector for connector, name in self._names.items() if name.search(text)
+            )
+        return self._mentions[file]
+
+    @cached_property
+    def _mentions(self) -> dict[str, frozenset[str]]:
+        return {}
+
+    @cached_property
+    def _names(self) -> dict[str, re.Pattern[str]]:
+        """What a file mentions if it concerns a connector, by connector (in lower case)."""
+        owned = self._owned
+        return {
+            connector: _any_of(
+                [connector, *(o.identifier for o in owned if same(o.connector or "", connector))]
+            )
+            for connector in self._connectors
+        }
+
+    @cached_property
+    def _connectors(self) -> frozenset[str]:
+        """Every connector that is known or named, in lower case: the file that defines it may be the broken one."""
+        configuration = self.configuration
+        children = [child for job in configuration.jobs.values() for child in job.children]
+        tasks = [
+            child for child in (*configuration.tasks.values(), *children) if isinstance(child, TaskElement)
+        ]
+        named = [task.get("Connector") for task in tasks]
+        named += [
+            attributes.get("Connector") for attributes in (s.attributes for s in configuration.scaffoldings)
+        ]
+        named += [element.connector for element in self._owned]
+        return frozenset(name.casefold() for name in (*configuration.connectors, *named) if name)
+
+    @cached_property
+    def _owned(self) -> tuple[Connection | EntityTypeMapping | EntityAssociationMapping, ...]:
+        configuration = self.configuration
+        return (
+            *configuration.connections.values(),
+            *configuration.entity_type_mappings.values(),
+            *configuration.entity_association_mappings.values(),
+        )
+
+
+def read_connector(folder: Path, connector: str) -> tuple[Configuration, ConnectorMappings]:
+    """Read a configuration for one connector: what is wrong elsewhere does not matter.
+
+    :raises ConfigurationError: if something that concerns the connector is wrong, or there is no such connector.
+    """
+    configuration = check_configuration(folder)
+    require_connector(configuration, connector)
+    return configuration, connector_mappings(configuration, connector)
+
+
+def require_connector(configuration: Configuration, connector: str) -> None:
+    """Check that a connector can be synchronized.
+
+    :raises ConfigurationError: if something that concerns it is wrong, or there is no such connector.
+    """
+    concerns = Concerns(configuration)
+    known = connector in configuration.connectors
+    problems = concerns.of_connector(connector) if known else concerns.errors
+    if problems:
+        raise configuration_error(problems)
+    if not known:
+        raise ConfigurationError(
+            f"the configuration in {configuration.folder} has no connector {connector}"
+            f"{suggestion(connector, configuration.connectors)}"
+        )
+
+
+def _holds(element: Job | Scaffolding | TaskElement, location: Location) -> bool:
+    """Tell whether a place lies inside an element.
+
+    A tag written over several lines is kept as one, so that the end may come out too early: the error then counts as
+    one outside, which concerns more.
+    """
+    first = element.location
+    last = first.line + element.xml.strip().count("\n")
+    return first.file == location.file and first.line <= location.line <= last
+
+
+def _any_of(names: Iterable[str]) -> re.Pattern[str]:
+    choices = "|".join(re.escape(name) for name in sorted(set(names)))
+    return re.compile(rf"(?<![\w.-])(?:{choices})(?![\w.-])", re.IGNORECASE)
+
+
+def _text(path: Path) -> str:
+    """Return a file as text, good enough to look for names in it, whatever is wrong with it."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return ""
+    return data.replace(b"\0", b"").decode("utf-8", errors="replace")

@@ -1,0 +1,126 @@
+"""The DAG of a job."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import DAG, timezone
+
+from airflow_provider_idm.configuration.names import dag_id
+from airflow_provider_idm.jobs.plan import PlannedTask, plan_job
+from airflow_provider_idm.jobs.tasks import make_task
+
+if TYPE_CHECKING:
+    from airflow_provider_idm.configuration.model import Configuration, Job
+    from airflow_provider_idm.operators.base import IdmOperator
+
+_FIRST_DATE = "2000-01-01"  # backfills may go back as far as this
+_LOG_LEVELS = ("DEBUG", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", None)
+_WITHOUT_USERS = ("scheduled", "backfill", "operator_triggered", "asset_triggered")
+
+
+@dataclass(frozen=True, slots=True)
+class DagSettings:
+    """What the author of the DAG file decides for all jobs.
+
+    :param folder: of the XML configuration.
+    :param idm_conn_id: the Airflow connection of type ``idm``.
+    :param agent_queues: whether a job's tasks run on the queue named like its agent, or the queues by agent.
+    :param default_args: of every DAG, e.g. ``retries``.
+    """
+
+    folder: Path
+    idm_conn_id: str = "idm_default"
+    agent_queues: bool | Mapping[str, str] = False
+    default_args: Mapping[str, Any] = field(default_factory=dict)
+
+    def queue(self, agent: str | None) -> str | None:
+        """Return the queue of an agent's tasks; None for Airflow's default."""
+        if agent is None or not self.agent_queues:
+            return None
+        if isinstance(self.agent_queues, Mapping):
+            return self.agent_queues.get(agent)
+        return agent
+
+
+def job_dag(configuration: Configuration, job: Job, settings: DagSettings) -> DAG:
+    """Return the DAG of a job, checked as Airflow would.
+
+    :raises JobError: if something in the job is wrong, or not supported.
+    """
+    tasks = plan_job(configuration, job)
+    dag = DAG(
+        dag_id=dag_id(job.identifier),
+        dag_display_name=display_name(job),
+        schedule=job.cron,
+        start_date=timezone.parse(_FIRST_DATE) if job.server_time else datetime(2000, 1, 1, tzinfo=UTC),
+        catchup=False,
+        max_active_runs=1,
+        default_args=dict(settings.default_args),
+        tags=_tags(job),
+        doc_md=_documentation(job),
+        **_run_types(job),
+    )
+    _add_tasks(dag, job, tasks, settings)
+    dag.timetable.validate()
+    dag.validate()  # type: ignore[no-untyped-call]
+    return dag
+
+
+def display_name(job: Job) -> str:
+    """Return a job's name in its first language."""
+    return next((job.display_names[number] for number in sorted(job.display_names)), job.identifier)
+
+
+def _add_tasks(dag: DAG, job: Job, tasks: list[PlannedTask], settings: DagSettings) -> None:
+    operators: dict[str, IdmOperator] = {}
+    for planned in tasks:
+        common: dict[str, Any] = {
+            "dag": dag,
+            "idm_conn_id": settings.idm_conn_id,
+            "configuration": str(settings.folder),
+            "log_level": _LOG_LEVELS[job.log_level],
+            # A task whose batch was replaced ends as skipped: that is no failure for those that come after it.
+            "trigger_rule": "none_failed",
+        }
+        if (queue := settings.queue(planned.task.agent or job.agent)) is not None:
+            common["queue"] = queue
+        batch = None if planned.batch_from is None else operators[planned.batch_from].output
+        operators[planned.task_id] = operator = make_task(planned, batch, **common)
+        operator.set_upstream([operators[task_id] for task_id in planned.upstream])
+
+
+def _tags(job: Job) -> list[str]:
+    tags = {
+        "incremental": job.is_incremental,
+        "initialization": job.is_initialization_job,
+        "connector": job.is_connector_job,
+    }
+    return ["idm", *(tag for tag, is_set in tags.items() if is_set)]
+
+
+def _run_types(job: Job) -> dict[str, Any]:
+    if job.user_start_denied and _can_deny_runs():
+        return {"allowed_run_types": list(_WITHOUT_USERS)}
+    return {}
+
+
+def _can_deny_runs() -> bool:
+    """Tell whether the installed Airflow can refuse manual runs."""
+    return "allowed_run_types" in inspect.signature(DAG.__init__).parameters
+
+
+def _documentation(job: Job) -> str:
+    lines = [f"Job `{job.identifier}` ({job.location})."]
+    names = [f"* language {number}: {name}" for number, name in sorted(job.display_names.items())]
+    if len(names) > 1:
+        lines += ["", "Names:", "", *names[1:]]
+    if job.user_start_denied:
+        denied = "This job is not to be started by hand."
+        lines += ["", denied if _can_deny_runs() else f"{denied} This version of Airflow cannot refuse it."]
+    return "\n".join(lines) + "\n"

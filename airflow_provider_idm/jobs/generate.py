@@ -1,0 +1,184 @@
+"""Every job of a configuration folder as a DAG."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import re
+from collections.abc import Callable, Mapping, MutableMapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import get_parsing_context
+
+from airflow_provider_idm.configuration.concerns import Concerns
+from airflow_provider_idm.configuration.names import dag_id
+from airflow_provider_idm.configuration.read import check_configuration
+from airflow_provider_idm.jobs.dag import DagSettings, display_name, job_dag
+from airflow_provider_idm.jobs.placeholder import placeholder_dag
+from airflow_provider_idm.jobs.plan import JobError, job_tasks, task_connector
+
+if TYPE_CHECKING:
+    import os
+
+    from airflow.sdk import DAG
+
+    from airflow_provider_idm.configuration.model import Configuration, Job, Problem, Scaffolding
+
+GENERAL_PLACEHOLDER = "idm_configuration_error"
+_JOB = re.compile(r"<(?:\w+:)?Job\b[^<>]*?\bIdentifier\s*=\s*([\"'])(?P<identifier>[^\"'<>]+)\1")
+_SCAFFOLDED = {
+    "CreateConnectorSynchroComplete": ("Connector", "Synchronize_Complete"),
+    "CreateConnectorSynchroIncremental": ("Connector", "Synchronize_Incremental"),
+    "CreateAgentSynchroComplete": ("Agent", "Synchronize_Complete"),
+    "CreateAgentSynchroIncremental": ("Agent", "Synchronize_Incremental"),
+    "CreateInitializationJob": ("Agent", "Initialization"),
+}
+
+log = logging.getLogger(__name__)
+
+
+def generate_dags(
+    folder: str | os.PathLike[str],
+    *,
+    globals: MutableMapping[str, Any] | None = None,  # noqa: A002  what a DAG file would pass: globals()
+    idm_conn_id: str = "idm_default",
+    agent_queues: bool | Mapping[str, str] = False,
+    default_args: Mapping[str, Any] | None = None,
+) -> dict[str, DAG]:
+    """Make a DAG of every Job of an XML configuration and put it where Airflow finds it.
+
+    A job that cannot become a DAG becomes one that says why: same DAG id, no schedule, tag ``idm-config-error``, the
+    reasons in its documentation, and one task that fails with them. Other jobs are not affected.
+
+    :param folder: the XML configuration; a relative one is looked for beside the calling file.
+    :param globals: where to put the DAGs, by DAG id; the calling module's globals by default.
+    :param idm_conn_id: the Airflow connection of type ``idm`` that the tasks use.
+    :param agent_queues: True to run the tasks of an agent on the Airflow queue named like it, or the queues by agent.
+    :param default_args: default arguments of every task, e.g. ``{"retries": 2}``.
+    :return: the DAGs by DAG id.
+    """
+    target = _caller_globals() if globals is None else globals
+    loader = target.get("__file__")
+    settings = DagSettings(
+        folder=_absolute(Path(folder).expanduser(), loader),
+        idm_conn_id=idm_conn_id,
+        agent_queues=agent_queues,
+        default_args=default_args or {},
+    )
+    dags = _Generation(settings, only=get_parsing_context().dag_id).run()
+    for identifier, dag in dags.items():
+        if loader:
+            dag.fileloc = str(loader)
+        target[identifier] = dag
+    return dags
+
+
+class _Generation:
+    """The DAGs of one configuration.
+
+    :param only: the one DAG id that a worker needs; None for all.
+    """
+
+    def __init__(self, settings: DagSettings, only: str | None) -> None:
+        self.settings = settings
+        self.only = only
+        self.makers: dict[str, Callable[[], DAG]] = {}
+        self.reasons: dict[str, list[str]] = {}
+        self.names: dict[str, str] = {}
+
+    def run(self) -> dict[str, DAG]:
+        try:
+            self._collect()
+        except Exception as error:
+            log.warning("The configuration %s could not be read.", self.settings.folder, exc_info=True)
+            self._refuse(GENERAL_PLACEHOLDER, [f"{type(error).__name__}: {error}"])
+        wanted = [name for name in (*self.makers, *self.reasons) if self.only in (None, name)]
+        return {name: self._make(name) for name in sorted(set(wanted))}
+
+    def _make(self, name: str) -> DAG:
+        if name not in self.reasons:
+            try:
+                return self.makers[name]()
+            except JobError as error:
+                self._refuse(name, error.reasons)
+            except Exception as error:
+                log.warning("The job %s could not be made a DAG.", name, exc_info=True)
+                self._refuse(name, [f"{type(error).__name__}: {error}"])
+        return placeholder_dag(name, self.reasons[name], self.names.get(name))
+
+    def _collect(self) -> None:
+        configuration = check_configuration(self.settings.folder)
+        concerns = Concerns(configuration)
+        shown: set[Problem] = set()
+        for job in configuration.jobs.values():
+            shown.update(self._collect_job(configuration, concerns, job))
+        for scaffolding in configuration.scaffoldings:
+            shown.update(self._collect_scaffolding(concerns, scaffolding))
+        shown.update(self._collect_unread_jobs(configuration, concerns.errors))
+        hidden = [error for error in concerns.errors if error not in shown]
+        if hidden:
+            self._refuse(GENERAL_PLACEHOLDER, [str(error) for error in hidden])
+
+    def _collect_job(self, configuration: Configuration, concerns: Concerns, job: Job) -> tuple[Problem, ...]:
+        name = dag_id(job.identifier)
+        tasks = job_tasks(configuration, job)
+        connectors = {c for c in (task_connector(configuration, task) for task in tasks) if c is not None}
+        defined = [configuration.find_task(task.identifier) or task for task in tasks]
+        errors = concerns.of_element(job, sorted(connectors), defined)
+        if errors:
+            self._refuse(name, [str(error) for error in errors])
+        if name in self.makers:
+            self._refuse(
+                name, [f"{job.location}: job {job.identifier!r} has the same DAG id as another: {name}"]
+            )
+        self.names.setdefault(name, display_name(job))
+        self.makers.setdefault(name, lambda: job_dag(configuration, job, self.settings))
+        return errors
+
+    def _collect_scaffolding(self, concerns: Concerns, scaffolding: Scaffolding) -> tuple[Problem, ...]:
+        """Show that the jobs of scaffoldings are not made, rather than leave them out."""
+        if any(element == "DoNotCreateJob" for element, _ in scaffolding.arguments):
+            return ()
+        attribute, suffix = _SCAFFOLDED.get(scaffolding.element, ("Connector", scaffolding.element))
+        owner = scaffolding.attributes.get(attribute, scaffolding.element)
+        name = dag_id(scaffolding.attributes.get("JobIdentifier") or f"{owner}_{suffix}")
+        errors = concerns.of_element(scaffolding)
+        what = f"{scaffolding.element} is not expanded by this version; write its job out"
+        self._refuse(name, [f"{scaffolding.location}: {what}", *(str(error) for error in errors)])
+        return errors
+
+    def _collect_unread_jobs(
+        self, configuration: Configuration, errors: tuple[Problem, ...]
+    ) -> list[Problem]:
+        """Keep the DAGs of jobs that stand in files which could not be read."""
+        shown = []
+        for error in errors:
+            try:
+                text = (self.settings.folder / error.location.file).read_text("utf-8", errors="replace")
+            except OSError:
+                continue
+            for match in _JOB.finditer(text):
+                if match["identifier"] not in configuration.jobs:
+                    self._refuse(dag_id(match["identifier"]), [str(error)])
+                    shown.append(error)
+        return shown
+
+    def _refuse(self, name: str, reasons: list[str] | tuple[str, ...]) -> None:
+        known = self.reasons.setdefault(name, [])
+        known += [reason for reason in reasons if reason not in known]
+
+
+def _caller_globals() -> MutableMapping[str, Any]:
+    """Return the globals of the module that called ``generate_dags``."""
+    frame = inspect.currentframe()
+    for _ in range(2):
+        frame = frame.f_back if frame is not None else None
+    return {} if frame is None else frame.f_globals
+
+
+def _absolute(folder: Path, loader: Any) -> Path:
+    """Return the folder, a relative one beside the DAG file: workers may start anywhere."""
+    if folder.is_absolute() or not loader:
+        return folder.absolute()
+    return Path(loader).absolute().parent / folder

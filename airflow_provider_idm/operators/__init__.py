@@ -1,0 +1,1 @@
+"""Airflow operators of the provider: one per task of the XML configuration."""

@@ -1,0 +1,118 @@
+"""What all operators share: connection, configuration, and how an error becomes a task's state."""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseOperator
+
+from airflow_provider_idm.errors import BatchCancelledError, ConfigurationError, TerminalError
+from airflow_provider_idm.hooks.airflow_exceptions import AirflowFailException, AirflowSkipException
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_idm.configuration import ConnectorMappings
+    from airflow_provider_idm.hooks.idm import IdmHook
+
+_CORE_LOGGER = "airflow_provider_idm"
+
+
+class IdmOperator(BaseOperator):
+    """Base of the provider's operators.
+
+    An error that the same input would meet again fails the task at once, without the retries it has left; one of the
+    surroundings (a database or a storage that does not answer, a lock not obtained) is retried as the task says.
+
+    :param idm_conn_id: the Airflow connection of type ``idm``.
+    :param configuration: folder of the XML configuration; by default the one that the connection names.
+    :param log_level: level of this provider's messages in the task's log (``DEBUG``, ``INFO`` …); Airflow's own if None.
+    """
+
+    template_fields: Sequence[str] = ("configuration",)
+    ui_color: ClassVar[str] = "#e8f1fa"  # type: ignore[misc]  # the base class has it as an instance's
+
+    def __init__(
+        self,
+        *,
+        idm_conn_id: str = "idm_default",
+        configuration: str | None = None,
+        log_level: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.idm_conn_id = idm_conn_id
+        self.configuration = configuration
+        self.log_level = log_level
+
+    def execute(self, context: Context) -> Any:
+        """Do the task.
+
+        :raises AirflowFailException: for an error that no retry can mend, with the same text.
+        :raises AirflowSkipException: if the task's batch was replaced by a later one.
+        """
+        try:
+            with _log_level(self.log_level):
+                return self.perform(context)
+        except BatchCancelledError as error:
+            raise AirflowSkipException(_cancelled(error)) from None
+        except TerminalError as error:
+            raise AirflowFailException(str(error)) from None
+
+    @abstractmethod
+    def perform(self, context: Context) -> Any:
+        """Do the task; errors are those of the core."""
+
+    def hook(self) -> IdmHook:
+        """Return the hook of the operator's connection."""
+        from airflow_provider_idm.hooks.idm import IdmHook
+
+        return IdmHook(self.idm_conn_id)
+
+    def configuration_folder(self, hook: IdmHook) -> Path:
+        """Return the folder of the XML configuration.
+
+        :raises ConfigurationError: if neither the operator nor its connection names one.
+        """
+        if self.configuration:
+            return Path(self.configuration).expanduser()
+        if hook.configuration is not None:
+            return hook.configuration
+        raise ConfigurationError(
+            f"No folder of the XML configuration is known: give the operator 'configuration', or put 'configuration' "
+            f"into the extra of the Airflow connection '{self.idm_conn_id}'."
+        )
+
+    def mappings(self, hook: IdmHook, connector: str) -> ConnectorMappings:
+        """Return what the configuration says of a connector.
+
+        :raises ConfigurationError: if what concerns the connector is wrong, with every ``file:line: message``.
+        """
+        from airflow_provider_idm.configuration.concerns import read_connector
+
+        return read_connector(self.configuration_folder(hook), connector)[1]
+
+
+def _cancelled(error: BatchCancelledError) -> str:
+    text = str(error)
+    if error.replaced_by and error.replaced_by not in text:
+        return f"{text} It was replaced by batch {error.replaced_by}."
+    return text
+
+
+@contextmanager
+def _log_level(level: str | None) -> Iterator[None]:
+    """Set the level of this provider's loggers for a while."""
+    logger = logging.getLogger(_CORE_LOGGER)
+    before = logger.level
+    if level is not None:
+        logger.setLevel(level.upper())
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

@@ -1,0 +1,85 @@
+"""ExportTask: write a connection's source files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_idm.configuration.names import same
+from airflow_provider_idm.errors import ConfigurationError
+from airflow_provider_idm.operators.base import IdmOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class ExportTaskOperator(IdmOperator):
+    """Export one connection of the XML configuration into CSV source files.
+
+    The exporter's settings come from the extra of the Airflow connection that has the connection's identifier, and what
+    is not there from ``appsettings.agent.json`` beside the configuration.
+
+    :param connection: identifier of the connection.
+    :param connector: its connector; only checked, the connection knows it.
+    :param sources_directory: folder to write to; ``ExportOutput`` in the work folder by default.
+    :param ignore_cookie_file: export everything. Without it a connection that knows its changes exports those alone,
+        which only an Incremental prepare can use.
+    :param init_mode: the export serves an initialization: everything too.
+    """
+
+    template_fields: Sequence[str] = (
+        *IdmOperator.template_fields,
+        "connection",
+        "connector",
+        "sources_directory",
+    )
+
+    def __init__(
+        self,
+        *,
+        connection: str,
+        connector: str | None = None,
+        sources_directory: str | None = None,
+        ignore_cookie_file: bool = False,
+        init_mode: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.connection = connection
+        self.connector = connector
+        self.sources_directory = sources_directory
+        self.ignore_cookie_file = ignore_cookie_file
+        self.init_mode = init_mode
+
+    def perform(self, context: Context) -> dict[str, Any]:  # noqa: ARG002
+        """Export; the XCom is the files written, with their rows and columns."""
+        from airflow_provider_idm.configuration.concerns import require_connector
+        from airflow_provider_idm.configuration.read import check_configuration
+        from airflow_provider_idm.synchronization.export import ExportRequest, export_connection
+
+        hook = self.hook()
+        configuration = check_configuration(self.configuration_folder(hook))
+        if (known := configuration.connections.get(self.connection)) is not None:
+            require_connector(configuration, known.connector)
+            self._check_connector(known.connector)
+        result = export_connection(
+            ExportRequest(
+                configuration=configuration,
+                connection=self.connection,
+                output=Path(self.sources_directory) if self.sources_directory else hook.work / "ExportOutput",
+                settings=hook.exporter_settings(self.connection),
+                incremental=not (self.ignore_cookie_file or self.init_mode),
+            )
+        )
+        if result.skipped is not None:
+            self.log.warning("Nothing was exported: %s", result.skipped)
+        for file in result.files:
+            self.log.info("%s: %d rows", file.path, file.rows)
+        return result.as_dict()
+
+    def _check_connector(self, known: str) -> None:
+        if self.connector is not None and not same(self.connector, known):
+            raise ConfigurationError(
+                f"connection {self.connection} belongs to connector {known}, not to {self.connector}"
+            )

@@ -1,0 +1,113 @@
+"""PrepareSynchronizationTask: cleanse a connector's source files and publish them as a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_idm.configuration.arguments import parse_mode, parse_source_type
+from airflow_provider_idm.operators.base import IdmOperator
+from airflow_provider_idm.operators.run import effective_date, is_templated, origin
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class PrepareSynchronizationTaskOperator(IdmOperator):
+    """Prepare a connector's source files and publish the batch, whose id is the operator's XCom.
+
+    A second XCom, ``counts``, holds the rows kept and set aside per file.
+
+    :param connector: identifier of the connector.
+    :param synchronization_mode: ``Initial``, ``Complete`` or ``Incremental`` (or 0, 1, 2).
+    :param type: what the source files hold in mode Incremental: ``None`` (everything), ``Changes`` or
+        ``ActiveDirectory``.
+    :param column_name: name of the command column of ``Changes`` and ``ActiveDirectory``.
+    :param sources_directory: folder of the source files; ``ExportOutput`` in the connection's work folder by default.
+        Where it is templated (``/data/hr/{{ ds }}``) the sources are dated: the run's logical date is the batch's
+        effective date.
+    :param working_directory: folder to work in instead of the connection's work folder.
+    :param on_invalid_value: what to do with a value that does not fit its property: ``fail``, or empty it (``null``).
+    :param dry_run: publish a batch that only a plan reads; it never enters the connector's queue.
+    :param encoding: of the source files; UTF-8 by default.
+    :param separator: of the source files; found in their first line by default.
+    :param memory_limit: memory that the task may use for its data, e.g. ``1GB``; more goes to disk.
+    """
+
+    dry_run: bool  # type: ignore[assignment]  # hides the base class's method, which nothing calls
+    template_fields: Sequence[str] = (
+        *IdmOperator.template_fields,
+        "connector",
+        "synchronization_mode",
+        "type",
+        "column_name",
+        "sources_directory",
+        "working_directory",
+    )
+
+    def __init__(
+        self,
+        *,
+        connector: str,
+        synchronization_mode: str | int,
+        type: str = "None",  # noqa: A002  the XML attribute's name
+        column_name: str = "command",
+        sources_directory: str | None = None,
+        working_directory: str | None = None,
+        on_invalid_value: Literal["fail", "null"] = "fail",
+        dry_run: bool = False,
+        encoding: str | None = None,
+        separator: str | None = None,
+        memory_limit: str = "1GB",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.connector = connector
+        self.synchronization_mode = synchronization_mode
+        self.type = type
+        self.column_name = column_name
+        self.sources_directory = sources_directory
+        self.working_directory = working_directory
+        self.on_invalid_value = on_invalid_value
+        self.dry_run = dry_run
+        self.encoding = encoding
+        self.separator = separator
+        self.memory_limit = memory_limit
+        self._dated_folder = is_templated(sources_directory)
+
+    def perform(self, context: Context) -> str:
+        """Prepare; return the batch's id."""
+        from airflow_provider_idm.synchronization.prepare import PrepareRequest, prepare
+
+        hook = self.hook()
+        sources = Path(self.sources_directory) if self.sources_directory else hook.work / "ExportOutput"
+        request = PrepareRequest(
+            mappings=self.mappings(hook, self.connector),
+            mode=parse_mode(self.synchronization_mode),
+            type=parse_source_type(self.type),
+            column_name=self.column_name,
+            sources=sources,
+            exchange=hook.get_exchange(),
+            work=Path(self.working_directory) if self.working_directory else hook.work,
+            effective_date=effective_date(context, dated_folder=self._dated_folder),
+            on_invalid_value=self.on_invalid_value,
+            origin=origin(context),
+            plan_only=self.dry_run,
+            encoding=self.encoding,
+            separator=self.separator,
+            memory_limit=self.memory_limit,
+        )
+        result = prepare(request)
+        counts = result.as_dict()
+        self._report(counts, reused=result.reused)
+        context["ti"].xcom_push(key="counts", value=counts)
+        return result.manifest.batch
+
+    def _report(self, counts: dict[str, Any], *, reused: bool) -> None:
+        for name, numbers in counts["files"].items():
+            self.log.info("%s: %s", name, ", ".join(f"{what} {number}" for what, number in numbers.items()))
+        if reused:
+            self.log.info("Batch %s was published before with the same content.", counts["batch"])
+        else:
+            self.log.info("Published batch %s of connector %s.", counts["batch"], self.connector)

@@ -1,0 +1,24 @@
+"""SetRecentlyModifiedFlagTask: mark what synchronizations changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_idm.operators.base import IdmOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class SetRecentlyModifiedFlagTaskOperator(IdmOperator):
+    """Set the flag ``Dirty`` on every resource that synchronizations with ``do_not_delete_changes`` changed.
+
+    The XCom is the number of resources marked.
+    """
+
+    def perform(self, context: Context) -> int:  # noqa: ARG002
+        """Mark the resources; return how many."""
+        with self.hook().get_repository() as repository:
+            marked = repository.set_recently_modified_flag()
+        self.log.info("Marked %d resources as recently modified.", marked)
+        return marked
