@@ -9,6 +9,11 @@ source file, named so that somebody can fix it).
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_provider_idm.configuration.model import Problem
+
 
 class IdmError(Exception):
     """Base of all errors that this provider raises on purpose."""
@@ -23,7 +28,14 @@ class TransientError(IdmError):
 
 
 class ConfigurationError(TerminalError):
-    """The XML configuration is wrong; the message holds one ``file:line: message`` per line."""
+    """The XML configuration is wrong; the message holds one ``file:line: message`` per line.
+
+    :param problems: what is wrong, by file and line.
+    """
+
+    def __init__(self, message: str, problems: tuple[Problem, ...] = ()) -> None:
+        super().__init__(message)
+        self.problems = problems
 
 
 class ExportError(TerminalError):

@@ -385,7 +385,11 @@ class Scaffolding:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """A whole configuration. The mappings are keyed by the identifier as written; look up with ``find``."""
+    """A whole configuration.
+
+    The mappings hold identifiers as written and find them in any case. References between elements (``connector``,
+    ``agent`` …) stand as written too: look them up in these mappings.
+    """
 
     folder: str
     agents: Mapping[str, Agent]
@@ -402,6 +406,16 @@ class Configuration:
     scaffoldings: tuple[Scaffolding, ...]
     problems: tuple[Problem, ...]
     """Warnings, and errors too where the reader was asked not to raise."""
+
+    def find_task(self, identifier: str) -> TaskElement | None:
+        """Return the task that a ``Step`` or override names: one outside any job, else one written out in a job."""
+        if identifier in self.tasks:
+            return self.tasks[identifier]
+        wanted = identifier.casefold()
+        inside = (
+            child for job in self.jobs.values() for child in job.children if isinstance(child, TaskElement)
+        )
+        return next((task for task in inside if task.identifier.casefold() == wanted), None)
 
 
 # ----------------------------------------------------------------------------------- what a synchronization needs

@@ -1,0 +1,104 @@
+"""What every check works on: the model, the problems, and the questions that several checks ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from airflow_provider_idm.configuration.columns import FIRST_NAVIGATION
+from airflow_provider_idm.configuration.model import PropertyType
+from airflow_provider_idm.configuration.names import same, suggestion
+
+if TYPE_CHECKING:
+    from airflow_provider_idm.configuration.model import (
+        Configuration,
+        EntityProperty,
+        EntityType,
+        Location,
+        PropertyReference,
+    )
+    from airflow_provider_idm.configuration.problems import Problems
+
+Found = TypeVar("Found")
+
+
+class Placed(Protocol):
+    """An element of the model."""
+
+    @property
+    def identifier(self) -> str:
+        """Its identifier."""
+
+    @property
+    def location(self) -> Location:
+        """Where it stands."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """A configuration being checked.
+
+    :param broken: (location, identifier) of elements with a missing or bad attribute, which was reported already.
+    :param dependency_places: where ``TaskDependsOnTask`` stands, by the task's location and the parent in lower case.
+    """
+
+    configuration: Configuration
+    problems: Problems
+    broken: frozenset[tuple[Location, str]]
+    dependency_places: Mapping[tuple[Location, str], Location]
+
+    def is_broken(self, element: Placed) -> bool:
+        """Return whether an attribute of an element is wrong, so that what follows from it is not worth reporting."""
+        return (element.location, element.identifier) in self.broken
+
+    def find(
+        self, location: Location, subject: str, kind: str, name: str | None, among: Mapping[str, Found]
+    ) -> Found | None:
+        """Follow a reference; one that leads nowhere is an error with the nearest name.
+
+        :param subject: the element that refers, for the message.
+        :param kind: what it refers to, for the message.
+        :param name: None or empty if the reference is absent, or was reported already.
+        """
+        if not name:
+            return None
+        if name in among:
+            return among[name]
+        message = f"{subject}: there is no {kind} {name}{suggestion(name, among)}"
+        self.problems.error(location, message)
+        return None
+
+    def find_property(
+        self, location: Location, subject: str, entity_type: EntityType, name: str
+    ) -> EntityProperty | None:
+        """Find a property of an entity type; an unknown one is an error with the nearest name."""
+        for candidate in entity_type.properties:
+            if same(candidate.identifier, name):
+                return candidate
+        names = [candidate.identifier for candidate in entity_type.properties]
+        message = f"{subject}: the entity type {entity_type.identifier} has no property {name}{suggestion(name, names)}"
+        self.problems.error(location, message)
+        return None
+
+    def is_navigation(self, entity_type: str, candidate: EntityProperty) -> bool:
+        """Return whether a property holds resources: an association names it, or its type says so."""
+        key = (entity_type.casefold(), candidate.identifier.casefold())
+        return candidate.type is PropertyType.FOREIGN_KEY or key in self._navigation
+
+    @cached_property
+    def _navigation(self) -> frozenset[tuple[str, str]]:
+        associations = self.configuration.entity_associations.values()
+        references = [r for a in associations for r in (a.property1, a.property2)]
+        return frozenset(key_of(reference) for reference in references)
+
+
+def key_of(reference: PropertyReference) -> tuple[str, str]:
+    """Return a reference as something to compare."""
+    return (reference.entity_type.casefold(), reference.property.casefold())
+
+
+def is_stored_navigation(candidate: EntityProperty) -> bool:
+    """Return whether a navigation property has a column in the resource's row."""
+    return candidate.target_column_index >= FIRST_NAVIGATION

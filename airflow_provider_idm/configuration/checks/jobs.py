@@ -1,0 +1,106 @@
+"""Jobs, tasks and scaffoldings: what they refer to, and on which agent they run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_idm.configuration.checks.order import check_cycles, check_order
+from airflow_provider_idm.configuration.checks.runs import Run, runs_of
+from airflow_provider_idm.configuration.model import Job, TaskElement, TaskOverride
+from airflow_provider_idm.configuration.names import dag_id, same
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from airflow_provider_idm.configuration.checks.context import Context
+    from airflow_provider_idm.configuration.model import Location, Scaffolding
+
+
+def check_jobs(context: Context) -> None:
+    """Check every job, task and scaffolding."""
+    configuration = context.configuration
+    for task in configuration.tasks.values():
+        _check_references(context, task)
+    for scaffolding in configuration.scaffoldings:
+        _check_scaffolding(context, scaffolding)
+    dag_ids: dict[str, Job] = {}
+    for job in configuration.jobs.values():
+        subject = f"Job {job.identifier}"
+        context.find(job.location, subject, "Agent", job.agent, configuration.agents)
+        _check_dag_id(context, job, dag_ids)
+        for child in job.children:
+            if isinstance(child, TaskElement | TaskOverride):
+                _check_references(context, child)
+        runs = list(runs_of(context, job))
+        _check_repeated(context, job, runs)
+        _check_agents(context, job, runs)
+        check_order(context, job, runs)
+    check_cycles(context)
+
+
+def _check_references(context: Context, task: TaskElement | TaskOverride) -> None:
+    configuration = context.configuration
+    written = _written(task)
+    subject = f"{task.element}{'Override' if isinstance(task, TaskOverride) else ''} {task.identifier}"
+    place = task.location
+    context.find(place, subject, "Agent", written.get("Agent"), configuration.agents)
+    connector = context.find(place, subject, "Connector", written.get("Connector"), configuration.connectors)
+    connection = None
+    if task.element == "ExportTask":
+        name = written.get("Connection")
+        connection = context.find(place, subject, "Connection", name, configuration.connections)
+    if connector and connection and not same(connector.identifier, connection.connector):
+        message = f"the Connection {connection.identifier} is of the connector {connection.connector}"
+        context.problems.error(place, f"{subject}: {message}, not of {connector.identifier}")
+
+
+def _check_scaffolding(context: Context, scaffolding: Scaffolding) -> None:
+    configuration = context.configuration
+    place = scaffolding.location
+    for name, value in _scopes(scaffolding):
+        among: Mapping[str, object] = configuration.agents if name == "Agent" else configuration.connectors
+        context.find(place, scaffolding.element, name, value.strip(), among)
+
+
+def _scopes(scaffolding: Scaffolding) -> Iterator[tuple[str, str]]:
+    for name in ("Agent", "Connector"):
+        yield name, scaffolding.attributes.get(name, "")
+    for _, attributes in scaffolding.arguments:
+        yield "Connector", attributes.get("ConnectorIdentifier", "")
+
+
+def _check_dag_id(context: Context, job: Job, dag_ids: dict[str, Job]) -> None:
+    first = dag_ids.setdefault(dag_id(job.identifier), job)
+    if first is not job:
+        message = (
+            f"its DAG id {dag_id(job.identifier)} is that of Job {first.identifier} ({first.location}) too"
+        )
+        context.problems.error(job.location, f"Job {job.identifier}: {message}")
+
+
+def _check_repeated(context: Context, job: Job, runs: list[Run]) -> None:
+    first: dict[str, Location] = {}
+    for run in runs:
+        place = first.setdefault(run.identifier.casefold(), run.location)
+        if place is not run.location and not _is_reported(context, run):
+            message = f"Job {job.identifier}: the task {run.identifier} was already named at {place}"
+            context.problems.error(run.location, message)
+
+
+def _is_reported(context: Context, run: Run) -> bool:
+    """Two tasks written out with one identifier were reported when they were read."""
+    return run.is_written_out and context.configuration.find_task(run.identifier) is not run.task
+
+
+def _check_agents(context: Context, job: Job, runs: list[Run]) -> None:
+    agent, whose = job.agent, "its job"
+    for run in runs:
+        if run.agent and agent and not same(run.agent, agent):
+            message = f"the task {run.identifier} is on the agent {run.agent}, but {whose} on {agent}"
+            context.problems.error(run.location, f"Job {job.identifier}: {message}")
+        elif run.agent and not agent:
+            agent, whose = run.agent, f"the task {run.identifier}"
+
+
+def _written(task: TaskElement | TaskOverride) -> dict[str, str]:
+    return {name: value.strip() for name, value in task.attributes.items()}

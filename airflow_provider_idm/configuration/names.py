@@ -1,0 +1,85 @@
+"""Identifiers: unique ignoring case, looked up in any case, and the nearest one where there is none."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, TypeVar
+
+Value = TypeVar("Value")
+
+FORBIDDEN_IN_FILE_NAMES: Final = '< > : " / \\ | ? *'
+_FILE_NAME = re.compile(r"[^<>:\"/\\|?*\x00-\x1f\x7f]+")
+_PROPERTY = re.compile(r"[^\W\d_]\w*")
+_CONNECTION = re.compile(r"[^\W\d_](?:[^\W_]|[.-])*")
+_NOT_IN_DAG_IDS = re.compile(r"[^\w.-]")
+MAX_LENGTH: Final = 200
+"""Characters of an identifier that names files: leaves room for ``.duplicates.csv`` and the like."""
+
+
+class Identifiers(Mapping[str, Value]):
+    """An immutable mapping by identifier: keys are kept as written and found in any case."""
+
+    __slots__ = ("_items",)
+
+    def __init__(self, items: Iterable[tuple[str, Value]] = ()) -> None:
+        self._items: dict[str, tuple[str, Value]] = {}
+        for key, value in items:
+            self._items.setdefault(key.casefold(), (key, value))
+
+    def __getitem__(self, key: str) -> Value:
+        return self._items[key.casefold()][1]
+
+    def __iter__(self) -> Iterator[str]:
+        return (key for key, _ in self._items.values())
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({list(self)})"
+
+
+def same(first: str, second: str) -> bool:
+    """Return whether two identifiers are the same one, ignoring case."""
+    return first.casefold() == second.casefold()
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """Return the name most like a mistyped one, or None if none is alike."""
+    by_key = {candidate.casefold(): candidate for candidate in names}
+    found = difflib.get_close_matches(name.casefold(), by_key, n=1)
+    return by_key[found[0]] if found else None
+
+
+def suggestion(name: str, names: Iterable[str]) -> str:
+    """Return ``; did you mean X?`` with the nearest name, or nothing."""
+    found = nearest(name, names)
+    return f"; did you mean {found}?" if found else ""
+
+
+def table_name(connection_table: str) -> str:
+    """Return a ``ConnectionTable`` as written but without a trailing ``.csv``."""
+    return connection_table[:-4] if connection_table.casefold().endswith(".csv") else connection_table
+
+
+def dag_id(job: str) -> str:
+    """Return the DAG id of a job's identifier: characters that Airflow does not allow become ``_``."""
+    return _NOT_IN_DAG_IDS.sub("_", job)
+
+
+def names_a_file(name: str) -> bool:
+    """Return whether an identifier can be (part of) a file or folder name anywhere."""
+    stem = name.strip(". ")
+    return stem == name and len(name) <= MAX_LENGTH and _FILE_NAME.fullmatch(name) is not None
+
+
+def is_property_identifier(name: str) -> bool:
+    """Return whether a name is one for a property: starts with a letter; letters, digits, ``_``."""
+    return _PROPERTY.fullmatch(name) is not None
+
+
+def is_connection_identifier(name: str) -> bool:
+    """Return whether a name is one for a connection: starts with a letter; letters, digits, ``.`` and ``-``."""
+    return _CONNECTION.fullmatch(name) is not None

@@ -1,0 +1,133 @@
+"""An element checked against its definition: typed values, problems noted, children read likewise."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from lxml import etree
+
+from airflow_provider_idm.configuration.names import suggestion
+from airflow_provider_idm.configuration.xmlfile import XmlFile, local_name
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+    from lxml.etree import _Element
+
+    from airflow_provider_idm.configuration.definitions import Element
+    from airflow_provider_idm.configuration.model import Location
+    from airflow_provider_idm.configuration.problems import Problems
+
+_DISPLAY_NAME = re.compile(r"DisplayName_L([1-9]|1[0-6])")
+_SHOWN = 80
+
+Definitions = Callable[[str], "Element | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One element as read.
+
+    :param values: by attribute name, for every attribute of the definition; ``""`` for a required one that is missing.
+    :param written: every attribute that stands in the file, as written.
+    :param is_broken: whether an attribute was missing or had a bad value: an error was noted already.
+    """
+
+    name: str
+    location: Location
+    values: dict[str, Any]
+    written: dict[str, str]
+    display_names: dict[int, str]
+    children: tuple[Node, ...]
+    is_broken: bool
+    xml: str
+
+    @property
+    def identifier(self) -> str:
+        """The identifier; empty if it is missing or bad."""
+        return self.values.get("Identifier") or ""
+
+    @property
+    def subject(self) -> str:
+        """What messages call the element."""
+        identifier = self.written.get("Identifier", "").strip()
+        return f"{self.name} {identifier}" if identifier else self.name
+
+
+class NodeReader:
+    """Reads the elements of one file after another.
+
+    :param unknown: counts the elements that are not known, by name.
+    """
+
+    def __init__(self, problems: Problems, unknown: Counter[str]) -> None:
+        self._problems = problems
+        self._unknown = unknown
+
+    def read_children(self, file: XmlFile, parent: _Element, definitions: Definitions) -> tuple[Node, ...]:
+        """Read the children of an element that have a definition; count the others."""
+        nodes = []
+        for element in parent.iterchildren(etree.Element):
+            name = local_name(element.tag)
+            definition = definitions(name)
+            if definition is None:
+                self._unknown[name] += 1
+            else:
+                nodes.append(self._read(file, element, definition))
+        return tuple(nodes)
+
+    def _read(self, file: XmlFile, element: _Element, definition: Element) -> Node:
+        location = file.location(element)
+        written = {
+            str(key): str(value) for key, value in element.attrib.items() if not str(key).startswith("{")
+        }
+        values: dict[str, Any] = {}
+        node = Node(
+            definition.name,
+            location,
+            values,
+            written,
+            {int(m[1]): written[m[0]] for m in map(_DISPLAY_NAME.fullmatch, written) if m and written[m[0]]},
+            self.read_children(file, element, definition.child),
+            is_broken=False,
+            xml=etree.tostring(element, encoding="unicode", with_tail=False) if definition.keep_xml else "",
+        )
+        broken = self._read_attributes(node, definition)
+        self._warn_of_unknown_attributes(node, definition)
+        return replace(node, is_broken=True) if broken else node
+
+    def _read_attributes(self, node: Node, definition: Element) -> bool:
+        broken = False
+        for name, attribute in definition.attributes.items():
+            value = None
+            message = ""
+            if name in node.written:
+                try:
+                    value = attribute.kind(node.written[name])
+                except ValueError as error:
+                    message = f'{name}="{_shortened(node.written[name])}": {error}'
+            if value is None and attribute.required and not message:
+                message = f"the required attribute {name} is missing"
+            if message:
+                broken = True
+                self._problems.error(node.location, f"{node.subject}: {message}")
+            missing = "" if attribute.required else attribute.default
+            node.values[name] = missing if value is None else value
+        return broken
+
+    def _warn_of_unknown_attributes(self, node: Node, definition: Element) -> None:
+        if definition.open:
+            return
+        for name in node.written:
+            if name in definition.attributes or (definition.display_names and _DISPLAY_NAME.fullmatch(name)):
+                continue
+            known = [*definition.attributes, *(["DisplayName_L1"] if definition.display_names else [])]
+            message = f"{node.subject}: the unknown attribute {name} is ignored{suggestion(name, known)}"
+            self._problems.warning(node.location, message)
+
+
+def _shortened(value: str) -> str:
+    return value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…"

@@ -1,0 +1,37 @@
+"""The list of everything that is wrong, collected while a configuration is read and checked."""
+
+from __future__ import annotations
+
+from airflow_provider_idm.configuration.model import Location, Problem, Severity
+from airflow_provider_idm.errors import ConfigurationError
+
+
+class Problems:
+    """Collects problems; each is kept once."""
+
+    def __init__(self) -> None:
+        self._found: dict[Problem, None] = {}
+
+    def error(self, location: Location, message: str) -> None:
+        """Note something that stops the configuration from being used."""
+        self._found.setdefault(Problem(location, message))
+
+    def warning(self, location: Location, message: str) -> None:
+        """Note something that is probably not meant."""
+        self._found.setdefault(Problem(location, message, Severity.WARNING))
+
+    def all(self) -> tuple[Problem, ...]:
+        """Return every problem, by file and line."""
+        return tuple(sorted(self._found))
+
+
+def errors_of(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    """Return the errors among problems."""
+    return tuple(problem for problem in problems if problem.severity is Severity.ERROR)
+
+
+def configuration_error(
+    errors: tuple[Problem, ...], problems: tuple[Problem, ...] = ()
+) -> ConfigurationError:
+    """Return the error that lists errors, one a line; its ``problems`` are these, or the ones given."""
+    return ConfigurationError("\n".join(str(error) for error in errors), problems or errors)
