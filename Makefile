@@ -29,9 +29,8 @@ test: $(VENV)/.installed-dev ## run all tests
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 lint: $(VENV)/.installed-dev ## check style and types
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	@status=0; for check in "ruff check ." "ruff format --check ." "mypy"; do \
+		echo "$$check"; $(BIN)/$$check || status=1; done; exit $$status
 
 format: $(VENV)/.installed-dev ## put the code into the project's format
 	$(BIN)/ruff check --fix .
