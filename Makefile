@@ -51,17 +51,18 @@ clean: ## remove the virtual environment and everything that was made
 	rm -rf $(VENV) .airflow .demo .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	find airflow_provider_idm benchmarks dags scripts tests -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
-$(VENV)/.created:
+# A changed lock makes a new environment: what it no longer names must not stay behind.
+$(VENV)/.created: requirements.lock requirements-dev.lock
 	@sh scripts/make-venv.sh $(VENV) $(PYTHON)
 	@touch $@
 
-$(VENV)/.installed: $(VENV)/.created requirements.lock pyproject.toml
+$(VENV)/.installed: $(VENV)/.created pyproject.toml
 	@echo "Installing the locked packages (a few minutes the first time)"
 	@$(BIN)/python -m pip install $(PIP_QUIET) --requirement requirements.lock
 	@$(BIN)/python -m pip install $(PIP_QUIET) --no-deps --editable .
 	@touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
+$(VENV)/.installed-dev: $(VENV)/.installed
 	@echo "Installing the locked development packages"
 	@$(BIN)/python -m pip install $(PIP_QUIET) --requirement requirements-dev.lock
 	@touch $@
