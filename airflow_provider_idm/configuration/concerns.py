@@ -83,7 +83,11 @@ class Concerns:
 
     def _is_inside_job(self, location: Location) -> bool:
         configuration = self.configuration
-        elements = (*configuration.jobs.values(), *configuration.scaffoldings, *configuration.tasks.values())
+        elements: tuple[Job | Scaffolding | TaskElement, ...] = (
+            *configuration.jobs.values(),
+            *configuration.scaffoldings,
+            *configuration.tasks.values(),
+        )
         return any(_holds(element, location) for element in elements)
 
     def _mentioned(self, file: str) -> frozenset[str]:
