@@ -15,7 +15,7 @@ ENTRIES ?= 100000
 ARGS ?=
 PIP_QUIET := --quiet --quiet --no-input
 
-AIRFLOW_HOME ?= $(CURDIR)/.airflow
+AIRFLOW_HOME := $(CURDIR)/.airflow
 export AIRFLOW_HOME
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
