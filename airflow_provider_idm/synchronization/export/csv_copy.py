@@ -10,6 +10,7 @@ from itertools import islice
 from typing import IO, TYPE_CHECKING
 
 from airflow_provider_idm.errors import ExportError, SourceFileError
+from airflow_provider_idm.synchronization.export.csv_writer import CsvWriter
 from airflow_provider_idm.synchronization.export.exporter import ExportedFile
 
 if TYPE_CHECKING:
@@ -61,14 +62,12 @@ def copy_csv(source: Path, target: Path, source_format: CsvFormat) -> ExportedFi
 
 
 def _write(reader: _Reader, file: IO[str]) -> tuple[tuple[str, ...], int]:
-    writer = csv.writer(file, lineterminator="\n")
-    quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    writer = CsvWriter(file)
     rows = reader.rows()
     header = next(rows)
     count = -1
     for count, row in enumerate(_with_header(header, rows)):  # noqa: B007 - counted after the loop
-        # a lone carriage return ends a line for readers, but is not quoted by the writer
-        (quoting if "\r" in "".join(row) else writer).writerow(row)
+        writer.write(row)
     return tuple(header), count
 
 

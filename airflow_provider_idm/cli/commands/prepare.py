@@ -1,0 +1,140 @@
+"""``idm prepare``: source files become a batch in the exchange."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from airflow_provider_idm.cli import conf as configurations
+from airflow_provider_idm.cli import output
+from airflow_provider_idm.cli.options import (
+    Conf,
+    ConnectorId,
+    ExchangeUrl,
+    Json,
+    MemoryLimit,
+    Traceback,
+    Work,
+    open_exchange,
+    parse_date,
+    sources_folder,
+    work_folder,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Mode(Enum):
+    """The names of a synchronization mode."""
+
+    INITIAL = "initial"
+    COMPLETE = "complete"
+    INCREMENTAL = "incremental"
+
+
+class Type(Enum):
+    """The names of a source type."""
+
+    NONE = "None"
+    ACTIVE_DIRECTORY = "ActiveDirectory"
+    CHANGES = "Changes"
+
+
+class OnInvalidValue(Enum):
+    """What becomes of a value that does not convert."""
+
+    FAIL = "fail"
+    NULL = "null"
+
+
+ModeOption = Annotated[Mode, typer.Option("--mode", case_sensitive=False, help="The synchronization mode.")]
+Sources = Annotated[
+    Path | None,
+    typer.Option(
+        "--sources",
+        metavar="DIR",
+        help="Folder of the source files. Default: ExportOutput in the work folder.",
+    ),
+]
+TypeOption = Annotated[
+    Type,
+    typer.Option(
+        "--type", case_sensitive=False, help="What the source files hold: whole extracts or changes."
+    ),
+]
+ColumnName = Annotated[str, typer.Option("--column-name", metavar="C", help="The command column of changes.")]
+LogicalDate = Annotated[
+    str | None,
+    typer.Option(
+        "--logical-date",
+        metavar="D",
+        help="When dated sources were true: a date, or a date and time (UTC without zone).",
+    ),
+]
+OnInvalidValueOption = Annotated[
+    OnInvalidValue,
+    typer.Option("--on-invalid-value", case_sensitive=False, help="Fail, or empty such values and go on."),
+]
+
+_COUNTS = ("rows", "duplicates", "nullpk", "invalid", "inserts", "updates", "deletes", "merges")
+
+
+def prepare(
+    conf: Conf,
+    *,
+    connector: ConnectorId,
+    mode: ModeOption,
+    sources: Sources = None,
+    source_type: TypeOption = Type.NONE,
+    column_name: ColumnName = "command",
+    logical_date: LogicalDate = None,
+    on_invalid_value: OnInvalidValueOption = OnInvalidValue.FAIL,
+    exchange: ExchangeUrl = None,
+    work: Work = None,
+    memory_limit: MemoryLimit = "1GB",
+    json: Json = False,
+    traceback: Traceback = False,  # noqa: ARG001
+) -> None:
+    """Cleanse and sort the source files, publish them as a batch, print its id."""
+    effective_date = parse_date(logical_date) if logical_date else None
+    mappings = configurations.mappings(conf, connector)
+
+    from airflow_provider_idm.configuration import SourceType, SynchronizationMode
+    from airflow_provider_idm.synchronization.exchange import Origin
+    from airflow_provider_idm.synchronization.prepare import PrepareRequest
+    from airflow_provider_idm.synchronization.prepare import prepare as run_prepare
+
+    request = PrepareRequest(
+        mappings=mappings,
+        mode=SynchronizationMode[mode.name],
+        type=SourceType(source_type.value),
+        column_name=column_name,
+        sources=sources_folder(sources, work),
+        exchange=open_exchange(exchange),
+        work=work_folder(work),
+        effective_date=effective_date,
+        on_invalid_value=on_invalid_value.value,
+        origin=Origin(task="idm prepare"),
+        memory_limit=memory_limit,
+    )
+    with output.progress(f"Preparing {mappings.connector.identifier}"):
+        result = run_prepare(request)
+    if json:
+        output.as_json(result.as_dict())
+        return
+    _show(result.as_dict())
+    if result.reused:
+        output.message("these files were published for this date before: this is that batch")
+    typer.echo(result.manifest.batch)
+
+
+def _show(data: Mapping[str, Any]) -> None:
+    """Show the counts on standard error: standard output is for the batch id."""
+    files = data["files"]
+    columns = [name for name in _COUNTS if any(name in counts for counts in files.values())]
+    rows = ((name, *(counts.get(column) for column in columns)) for name, counts in files.items())
+    output.table(("file", *columns), rows, on_stderr=True)

@@ -1,0 +1,90 @@
+"""``idm status``: what is pending, applied and cancelled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_idm.cli import conf as configurations
+from airflow_provider_idm.cli import output
+from airflow_provider_idm.cli.counts import show_counts
+from airflow_provider_idm.cli.options import (
+    Conf,
+    DatabaseSchema,
+    ExchangeUrl,
+    Json,
+    OptionalConnectorId,
+    RepositoryUrl,
+    Traceback,
+    open_exchange,
+    open_repository,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_idm.repository import Repository
+    from airflow_provider_idm.synchronization.exchange import Exchange
+
+
+def status(
+    conf: Conf,
+    *,
+    connector: OptionalConnectorId = None,
+    repository: RepositoryUrl = None,
+    database_schema: DatabaseSchema = None,
+    exchange: ExchangeUrl = None,
+    json: Json = False,
+    traceback: Traceback = False,  # noqa: ARG001
+) -> None:
+    """Show pending, applied and cancelled batches of connectors, whether they are blocked, and the last counts."""
+    configuration = configurations.read(conf)
+    if connector:
+        names = [configurations.find(configuration.connectors, "connector", connector).identifier]
+    else:
+        names = list(configuration.connectors)
+    opened_exchange = open_exchange(exchange)
+    with open_repository(repository, database_schema) as opened:
+        found = {name: _status(opened, opened_exchange, name) for name in names}
+    if json:
+        output.as_json({"connectors": found})
+        return
+    for data in found.values():
+        _show(data)
+
+
+def _status(repository: Repository, exchange: Exchange, connector: str) -> dict[str, Any]:
+    stored = repository.status(connector)
+    known = {record.batch for record in stored.batches}
+    pending = [
+        manifest for manifest in exchange.channel(connector).manifests() if manifest.batch not in known
+    ]
+    return stored.as_dict() | {
+        "pending": [
+            {
+                "id": manifest.batch,
+                "state": "pending",
+                "mode": manifest.mode.name.capitalize(),
+                "effective_date": manifest.effective_date.isoformat(),
+                "created_at": manifest.created_at.isoformat(),
+            }
+            for manifest in pending
+        ],
+    }
+
+
+def _show(data: Mapping[str, Any]) -> None:
+    stored = ", ".join(f"{count:,} {name}" for name, count in (data["resources"] | data["links"]).items())
+    output.table(
+        ("connector", "state", "last effective date", "stored"),
+        [(data["connector"], data["state"], data["last_effective_date"], stored or "nothing")],
+    )
+    output.table(
+        ("batch", "state", "mode", "effective date", "finished at", "replaced by"),
+        (
+            (b["id"], b["state"], b["mode"], b["effective_date"], b.get("finished_at"), b.get("replaced_by"))
+            for b in (*data["batches"], *data["pending"])
+        ),
+    )
+    last = next((b for b in reversed(data["batches"]) if b["id"] == data["last_batch"] and b["result"]), None)
+    if last is not None:
+        show_counts(last["result"])

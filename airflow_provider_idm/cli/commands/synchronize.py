@@ -1,0 +1,120 @@
+"""``idm synchronize``: pending batches are applied to the repository."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from airflow_provider_idm.cli import conf as configurations
+from airflow_provider_idm.cli import output
+from airflow_provider_idm.cli.counts import show_batches, show_counts
+from airflow_provider_idm.cli.options import (
+    Batch,
+    Conf,
+    ConnectorId,
+    DatabaseSchema,
+    ExchangeUrl,
+    Json,
+    MemoryLimit,
+    RepositoryUrl,
+    Traceback,
+    Work,
+    open_exchange,
+    open_repository,
+    work_folder,
+)
+
+if TYPE_CHECKING:
+    from airflow_provider_idm.configuration import SourceType
+    from airflow_provider_idm.synchronization.exchange import Exchange
+    from airflow_provider_idm.synchronization.synchronize import SynchronizeResult
+
+BLOCKED = 3
+
+Force = Annotated[bool, typer.Option("--force", help="Ignore the thresholds.")]
+Orphans = Annotated[
+    bool,
+    typer.Option(
+        "--orphans", help="Save association rows that match no resource in <association>.orphans.csv."
+    ),
+]
+DoNotDeleteChanges = Annotated[
+    bool, typer.Option("--do-not-delete-changes", help="Keep the change rows for set-recently-modified-flag.")
+]
+AllowBackwards = Annotated[
+    bool, typer.Option("--allow-backwards", help="Apply a batch that is dated before the last applied one.")
+]
+
+
+def synchronize(
+    conf: Conf,
+    *,
+    connector: ConnectorId,
+    batch: Batch = None,
+    force: Force = False,
+    orphans: Orphans = False,
+    do_not_delete_changes: DoNotDeleteChanges = False,
+    allow_backwards: AllowBackwards = False,
+    repository: RepositoryUrl = None,
+    database_schema: DatabaseSchema = None,
+    exchange: ExchangeUrl = None,
+    work: Work = None,
+    memory_limit: MemoryLimit = "1GB",
+    json: Json = False,
+    traceback: Traceback = False,  # noqa: ARG001
+) -> None:
+    """Apply the pending batches to the repository, print the counts; exit 3 if a threshold blocks."""
+    mappings = configurations.mappings(conf, connector)
+
+    from airflow_provider_idm.synchronization.exchange import Origin
+    from airflow_provider_idm.synchronization.synchronize import SynchronizeRequest
+    from airflow_provider_idm.synchronization.synchronize import synchronize as run_synchronize
+
+    opened_exchange = open_exchange(exchange)
+    with open_repository(repository, database_schema) as opened:
+        request = SynchronizeRequest(
+            mappings=mappings,
+            exchange=opened_exchange,
+            repository=opened,
+            work=work_folder(work),
+            batch=batch,
+            type=_type(opened_exchange, mappings.connector.identifier, batch),
+            force=force,
+            orphans=orphans,
+            do_not_delete_changes=do_not_delete_changes,
+            allow_backwards=allow_backwards,
+            origin=Origin(task="idm synchronize"),
+            memory_limit=memory_limit,
+        )
+        with output.progress(f"Synchronizing {mappings.connector.identifier}"):
+            result = run_synchronize(request)
+    if json:
+        output.as_json(result.as_dict())
+    else:
+        _show(result)
+    if result.state == "blocked":
+        raise typer.Exit(BLOCKED)
+
+
+def _type(exchange: Exchange, connector: str, batch: str | None) -> SourceType:
+    """Return what the batch was prepared as: on the command line its manifest says so, nobody else."""
+    from airflow_provider_idm.configuration import SourceType
+
+    channel = exchange.channel(connector)
+    manifest = channel.manifest(batch) if batch else channel.newest()
+    return manifest.type if manifest else SourceType.NONE
+
+
+def _show(result: SynchronizeResult) -> None:
+    data = result.as_dict()
+    show_batches(data)
+    show_counts(data)
+    if result.already_applied:
+        output.message(f"{result.connector}: the batch was applied before; these are its counts")
+    elif result.state == "nothing":
+        output.message(f"{result.connector}: no batch is pending")
+    elif result.state == "blocked":
+        output.message(f"{result.connector} is blocked: a threshold is exceeded, nothing was applied")
+    for warning in result.warnings:
+        output.warning(warning)
