@@ -197,7 +197,8 @@ class Harness:
         """Read the repository's content and check that it is stored as specified."""
         types = {v: k for k, v in self.type_ids().items()}
         associations = {row["Identifier"]: row["Id"] for row in self.table("UM_EntityAssociations")}
-        rows = {row["Id"]: row for row in self.table("UR_Resources")}
+        own = {t.identifier for t in self.shape.types}
+        rows = {row["Id"]: row for row in self.table("UR_Resources") if types[row["Type"]] in own}
         link_rows = self.table("UR_ResourceLinks")
         unresolved = self.table("UR_UnresolvedLinks")
         primary = {i: row["PrimaryKey"] for i, row in rows.items()}

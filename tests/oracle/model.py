@@ -233,6 +233,8 @@ class Outcome:
     associations: dict[str, AssociationCounts]
     touched: set[tuple[str, str]]
     anomalies: dict[str, list[Row]]
+    own: dict[str, dict[str, int]]
+    """Per association, orphans and conflicts among the rows that the batch brought."""
 
 
 class Model:
@@ -302,6 +304,7 @@ class Model:
         :param files: its clean files by entity type or association.
         """
         resources_before = {t: {k: dict(r) for k, r in rows.items()} for t, rows in self.resources.items()}
+        rows_before = {a: set(rows) for a, rows in self.rows.items()}
         links_before = self.all_links()
         anomalies: dict[str, list[Row]] = {t.identifier: [] for t in self.shape.types}
         for entity in self.shape.types:
@@ -320,7 +323,7 @@ class Model:
                 rows_now = self.rows[association.identifier]
                 rows_now -= {(r["key1"], r["key2"]) for r in file.rows() if r["command"] == "delete"}
                 rows_now |= {(r["key1"], r["key2"]) for r in file.rows() if r["command"] == "insert"}
-        return self._outcome(resources_before, links_before, anomalies)
+        return self._outcome(resources_before, rows_before, links_before, anomalies)
 
     def _change_resources(self, entity: Type, rows: Sequence[Row]) -> list[Row]:
         stored = self.resources[entity.identifier]
@@ -364,11 +367,12 @@ class Model:
     def _outcome(
         self,
         resources_before: dict[str, dict[str, Row]],
+        rows_before: dict[str, set[Pair]],
         links_before: dict[str, set[Pair]],
         anomalies: dict[str, list[Row]],
     ) -> Outcome:
         touched: set[tuple[str, str]] = set()
-        entity_types, associations = {}, {}
+        entity_types, associations, own = {}, {}, {}
         for t, before in resources_before.items():
             after = self.resources[t]
             updated = {k for k in before.keys() & after.keys() if before[k] != after[k]}
@@ -383,6 +387,11 @@ class Model:
             )
         for association in self.shape.associations:
             now, former = self.links(association.identifier), links_before[association.identifier]
+            brought = self.rows[association.identifier] - rows_before[association.identifier]
+            own[association.identifier] = {
+                "orphans": len(brought & now.orphans.keys()),
+                "conflicts": len(brought & now.conflicts),
+            }
             for one, two in now.links ^ former:
                 touched |= {(association.type1, one), (association.type2, two)}
             associations[association.identifier] = AssociationCounts(
@@ -393,7 +402,7 @@ class Model:
                 len(now.conflicts),
             )
         touched = {(t, k) for t, k in touched if k in self.resources[t]}
-        return Outcome(entity_types, associations, touched, anomalies)
+        return Outcome(entity_types, associations, touched, anomalies, own)
 
 
 def command_counts(rows: Iterable[Row]) -> dict[str, int]:

@@ -144,7 +144,7 @@ class Shape:
             '<?xml version="1.0" encoding="utf-8"?>',
             "<ConfigurationFile>",
             f'<Connector Identifier="{self.connector}" DisplayName_L1="{self.connector}" {NO_THRESHOLDS} />',
-            f'<Connection Identifier="{self.connector}Connection" Connector="{self.connector}" '
+            f'<Connection Identifier="{self.connector}Connection" Connector="{self.connector}"',
             'DisplayName_L1="files" Package="Usercube.CSV@0000001" />',
         ]
         for entity in self.types:

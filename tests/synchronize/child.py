@@ -1,0 +1,134 @@
+"""Runs one synchronize in a process of its own, to be killed at a chosen instant or run beside another one.
+
+``python -m tests.synchronize.child '{"url": …, "folder": …, "shape": …, "batch": …, "kill": …}'`` prints one JSON line:
+the result, or the error's class and message, and how many instants were passed. An *instant* is a statement given to a
+database driver or a commit. ``kill`` is one of
+
+* a number n: the process kills itself before the n-th instant;
+* ``before_commit`` / ``after_commit``: of the transaction that records the batch;
+* ``before_note`` / ``after_note``: when the exchange's note that the batch is done is put in place.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+
+class Trace:
+    """Counts instants and kills the process at one of them."""
+
+    def __init__(self, kill: int | str | None) -> None:
+        self.kill = kill
+        self.passed = 0
+        self.records_batch = False
+
+    def die(self) -> None:
+        sys.stdout.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def instant(self, statement: str) -> None:
+        self.passed += 1
+        if self.kill == self.passed:
+            self.die()
+        words = statement.upper()
+        if "UJ_BATCHES" in words and ("INSERT" in words or "UPDATE" in words):
+            self.records_batch = True
+
+    def install(self) -> None:
+        from sqlalchemy.engine.default import DefaultDialect
+
+        def before_execute(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+            self.instant(statement)
+
+        sa.event.listen(sa.Engine, "before_cursor_execute", before_execute)
+        for dialect in (DefaultDialect, *_subclasses(DefaultDialect)):
+            if "do_commit" in vars(dialect):
+                self._around_commit(dialect)
+        import adbc_driver_manager.dbapi as adbc
+
+        for name in ("execute", "executemany", "adbc_ingest"):
+            self._before(adbc.Cursor, name)
+        self._before(adbc.Connection, "commit")
+        original = os.replace
+
+        def replace(source: Any, target: Any, **options: Any) -> None:
+            note = str(target).endswith("finished.json")
+            if note and self.kill == "before_note":
+                self.die()
+            original(source, target, **options)
+            if note and self.kill == "after_note":
+                self.die()
+
+        os.replace = os.rename = replace
+
+    def _before(self, owner: Any, name: str) -> None:
+        original = getattr(owner, name)
+
+        def wrapped(itself: Any, *args: Any, **options: Any) -> Any:
+            self.instant(str(args[0]) if args else name)
+            return original(itself, *args, **options)
+
+        setattr(owner, name, wrapped)
+
+    def _around_commit(self, dialect: Any) -> None:
+        original: Callable[..., None] = dialect.do_commit
+
+        def do_commit(itself: Any, connection: Any) -> None:
+            ours, self.records_batch = self.records_batch, False
+            self.instant("COMMIT")
+            if ours and self.kill == "before_commit":
+                self.die()
+            original(itself, connection)
+            if ours and self.kill == "after_commit":
+                self.die()
+
+        dialect.do_commit = do_commit
+
+
+def _subclasses(cls: type) -> list[type]:
+    found = []
+    for sub in cls.__subclasses__():
+        found += [sub, *_subclasses(sub)]
+    return found
+
+
+def main(arguments: dict[str, Any]) -> None:
+    from airflow_provider_idm.configuration import SourceType
+    from airflow_provider_idm.errors import IdmError
+    from tests.oracle.harness import Harness
+    from tests.oracle.shapes import SHAPES
+
+    harness = Harness(SHAPES[arguments["shape"]], arguments["url"], Path(arguments["folder"]))
+    trace = Trace(arguments.get("kill"))
+    sa.create_engine(arguments["url"]).dispose()  # loads the dialect, whose commit is traced
+    if (ready := arguments.get("ready")) is not None:
+        Path(ready).touch()
+        while not Path(arguments["go"]).exists():
+            time.sleep(0.002)
+    said: dict[str, Any]
+    harness.repository  # noqa: B018 - opened before the trace begins
+    trace.install()
+    try:
+        result = harness.synchronize(
+            batch=arguments.get("batch"),
+            type=SourceType(arguments.get("type", "None")),
+            do_not_delete_changes=arguments.get("keep", False),
+            lock_timeout=arguments.get("lock_timeout", 60.0),
+        )
+        said = {"result": result.as_dict()}
+    except IdmError as error:
+        said = {"error": type(error).__name__, "message": str(error)}
+    sys.stdout.write(json.dumps(said | {"instants": trace.passed}) + "\n")
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))
