@@ -81,6 +81,7 @@ def _write_json(table: pa.Table, file: IO[str]) -> None:
 @contextlib.contextmanager
 def _standard_output() -> Iterator[IO[str]]:
     """Give standard output as UTF-8 that leaves line feeds alone, on every system."""
+    sys.stdout.flush()
     binary: Any = sys.stdout.buffer
     file = io.TextIOWrapper(binary, encoding="utf-8", newline="", write_through=False)
     try:

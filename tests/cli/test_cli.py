@@ -1,0 +1,324 @@
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import typer
+from lxml import etree
+
+from airflow_provider_idm.cli import main
+from airflow_provider_idm.cli.app import COMMANDS, app
+from airflow_provider_idm.cli.options import home, parse_date, sources_folder, work_folder
+
+ROOT = Path(__file__).parents[2]
+DOCS = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+NAMES = [name for name, _, _ in COMMANDS]
+
+CONFIGURATION = """<ConfigurationFile>
+  <Connector Identifier="HR" DisplayName_L1="Human Resources" />
+  <Connection Identifier="HR-Persons" Connector="HR" DisplayName_L1="Persons" Package="Usercube.CSV@0000001" />
+  <Connection Identifier="HR-Leavers" Connector="HR" DisplayName_L1="Leavers" Package="Usercube.CSV@0000001"
+              DeactivationExportFulfill="Export" />
+  <EntityType Identifier="Person" DisplayName_L1="Person">
+    <Property Identifier="code" DisplayName_L1="Id" Type="String" TargetColumnIndex="4" IsKey="true" />
+    <Property Identifier="name" DisplayName_L1="Name" Type="String" TargetColumnIndex="5" />
+  </EntityType>
+  <EntityTypeMapping Identifier="Person" Connector="HR" ConnectionTable="HR-Persons">
+    <Property Identifier="code" ConnectionColumn="Id" IsPrimaryKey="true" />
+    <Property Identifier="name" ConnectionColumn="Name" />
+  </EntityTypeMapping>
+  <Job Identifier="HR_Complete" DisplayName_L1="Complete">
+    <PrepareSynchronizationTask Identifier="HR_Prepare" DisplayName_L1="Prepare" Connector="HR"
+                                SynchronizationMode="Complete" />
+  </Job>
+  <Job Identifier="HR_Other" DisplayName_L1="Other">
+    <SynchronizeTask Identifier="HR_Synchronize" DisplayName_L1="Synchronize" Connector="HR" />
+  </Job>
+</ConfigurationFile>
+"""
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run in a folder of its own with nothing set."""
+    folder = tmp_path / "current"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    for name in (
+        "AIRFLOW_HOME",
+        "IDM_CONFIGURATION",
+        "IDM_REPOSITORY",
+        "IDM_EXCHANGE",
+        "IDM_WORK",
+        "IDM_DATABASE_SCHEMA",
+    ):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def conf(tmp_path: Path) -> Path:
+    folder = tmp_path / "conf"
+    folder.mkdir()
+    (folder / "hr.xml").write_text(CONFIGURATION)
+    return folder
+
+
+Capture = pytest.CaptureFixture[str]
+
+
+# -------------------------------------------------------------------------------------------------------- all commands
+
+
+def options_of(name: str) -> set[str]:
+    command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
+    return {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_and_option_is_documented(name: str) -> None:
+    assert f"## `idm {name} CONF" in DOCS
+    assert (
+        sorted(
+            option
+            for option in options_of(name)
+            if f"`{option}" not in DOCS and f" {option} " not in DOCS and f"[{option}" not in DOCS
+        )
+        == []
+    )
+
+
+def test_the_documentation_invents_no_command_or_option() -> None:
+    assert set(re.findall(r"^## `idm ([\w-]+)", DOCS, re.MULTILINE)) == set(NAMES)
+    known = set().union(*(options_of(name) for name in NAMES)) | {"--help"}
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", DOCS)) <= known
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_has_help(name: str, capsys: Capture) -> None:
+    assert main([name, "--help"]) == 0
+    assert f"Usage: idm {name}" in capsys.readouterr().out
+
+
+def test_help_lists_every_command(capsys: Capture) -> None:
+    assert main(["--help"]) == 0
+    help_ = capsys.readouterr().out
+    assert [name for name in NAMES if f"\n  {name} " not in help_] == []
+    assert main(["--version"]) == 0
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["prepare", "--help"], ["check", "{conf}"]])
+def test_help_and_check_load_nothing_heavy(arguments: list[str], conf: Path) -> None:
+    program = (
+        "import sys; from airflow_provider_idm.cli import main\n"
+        "code = main(sys.argv[1:])\n"
+        "heavy = {'airflow', 'duckdb', 'fsspec', 'numpy', 'pandas', 'pyarrow', 'sqlalchemy'} & set(sys.modules)\n"
+        "print(code, sorted(heavy))"
+    )
+    given = [argument.format(conf=conf) for argument in arguments]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *given],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout.splitlines()[-1] == "0 []"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nosuch"], "No such command 'nosuch'"),
+        (["check"], "Missing argument 'CONF'"),
+        (["check", "nosuch"], "'nosuch' does not exist"),
+        (["prepare", "{conf}", "--connector", "HR"], "Missing option '--mode'"),
+        (["prepare", "{conf}", "--connector", "HR", "--mode", "whole"], "'whole' is not one of"),
+        (
+            ["prepare", "{conf}", "--connector", "HR", "--mode", "complete", "--logical-date", "x"],
+            "'x' is no date",
+        ),
+        (["query", "{conf}"], "expected one of them"),
+        (
+            ["query", "{conf}", "--entity-type", "Person", "--output", "p.xls"],
+            "ends in .csv, .json or .parquet",
+        ),
+        (["plan", "{conf}", "--connector", "HR", "--changes", "c.txt"], "ends in .csv or .parquet"),
+        (
+            ["status", "{conf}", "--connector", "HX"],
+            "the configuration has no connector HX; did you mean HR?",
+        ),
+        (["jobs", "{conf}", "--job", "HR_Compleat"], "no job HR_Compleat; did you mean HR_Complete?"),
+        (["export", "{conf}", "--connection", "X"], "no connection X; it has HR-Persons, HR-Leavers"),
+        (
+            ["query", "{conf}", "--entity-type", "Persons"],
+            "no entity type mapping Persons; did you mean Person?",
+        ),
+        (["query", "{conf}", "--association", "Manager"], "no association mapping Manager; it has none"),
+    ],
+)
+def test_usage_errors(arguments: list[str], message: str, conf: Path, capsys: Capture) -> None:
+    assert main([argument.format(conf=conf) for argument in arguments]) == 2
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert printed.out == ""
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_a_wrong_configuration_is_shown_by_every_command(conf: Path, capsys: Capture) -> None:
+    (conf / "hr.xml").write_text(CONFIGURATION.replace('IsPrimaryKey="true"', ""))
+    assert main(["export", str(conf), "--connection", "HR-Persons", "--json"]) == 2
+    printed = capsys.readouterr()
+    assert re.search(r"hr\.xml:\d+: .*primary key", printed.err)
+    assert printed.out == ""
+
+
+def test_a_failure_is_one_message(conf: Path, capsys: Capture) -> None:
+    assert main(["export", str(conf), "--connection", "HR-Persons"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("Error: connection HR-Persons: the setting Path is missing (found: none).")
+    assert printed.err.count("\n") == 1
+
+    assert main(["export", str(conf), "--connection", "HR-Persons", "--traceback"]) == 1
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+def test_an_unreachable_repository_may_come_back(conf: Path, capsys: Capture) -> None:
+    url = "postgresql+psycopg://idm:s3cret@localhost:1/idm"
+    assert main(["status", str(conf), "--repository", url]) == 1
+    message = capsys.readouterr().err
+    assert message.startswith("Error:")
+    assert "the same command may succeed later" in message
+    assert "s3cret" not in message
+
+
+def test_what_nobody_expected_is_a_message_too(
+    conf: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr("airflow_provider_idm.configuration.check_configuration", fail)
+    assert main(["check", str(conf)]) == 1
+    assert capsys.readouterr().err == "Error: ZeroDivisionError: division by zero; --traceback shows where\n"
+
+
+# ----------------------------------------------------------------------------------------------------------- defaults
+
+
+def test_defaults_lie_in_the_current_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert home() == Path.cwd() / "idm"
+    assert work_folder(None) == Path.cwd() / "idm" / "work"
+    assert sources_folder(None, None) == Path.cwd() / "idm" / "work" / "ExportOutput"
+    assert sources_folder(None, Path("w")) == Path.cwd() / "w" / "ExportOutput"
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "airflow"))
+    assert home() == tmp_path / "airflow" / "idm"
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-03-01", datetime(2026, 3, 1, tzinfo=UTC)),
+        ("2026-03-01T06:30", datetime(2026, 3, 1, 6, 30, tzinfo=UTC)),
+        ("2026-03-01 06:30:05Z", datetime(2026, 3, 1, 6, 30, 5, tzinfo=UTC)),
+        ("2026-03-01T06:30+02:00", datetime(2026, 3, 1, 4, 30, tzinfo=UTC)),
+    ],
+)
+def test_logical_dates(text: str, moment: datetime) -> None:
+    assert parse_date(text) == moment
+
+
+# -------------------------------------------------------------------------------------------------------------- check
+
+
+def test_check_prints_every_problem(conf: Path, capsys: Capture) -> None:
+    assert main(["check", str(conf)]) == 0
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", f"{conf}: 0 errors, 0 warnings\n")
+
+    text = CONFIGURATION.replace('<Connector Identifier="HR"', '<Connector Identifier="HR" Colour="red"')
+    (conf / "hr.xml").write_text(text.replace('Package="Usercube.CSV@0000001" />', "/>", 1))
+    assert main(["check", str(conf)]) == 2
+    printed = capsys.readouterr()
+    first, second = printed.out.splitlines()
+    assert re.fullmatch(r"hr\.xml:2: warning: .*Colour.*", first)
+    assert re.fullmatch(r"hr\.xml:3: .*Package.*", second)
+    assert printed.err == f"{conf}: 1 error, 1 warning\n"
+
+    assert main(["check", str(conf), "--json"]) == 2
+    found = json.loads(capsys.readouterr().out)
+    assert [(p["file"], p["line"]) for p in found["errors"]] == [("hr.xml", 3)]
+    assert [(p["file"], p["line"]) for p in found["warnings"]] == [("hr.xml", 2)]
+
+
+def test_conf_may_come_from_the_environment(
+    conf: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IDM_CONFIGURATION", str(conf))
+    assert main(["check"]) == 0
+    assert main(["jobs", "--job", "hr_complete"]) == 0
+    assert 'Identifier="HR_Complete"' in capsys.readouterr().out
+
+
+# --------------------------------------------------------------------------------------------------------------- jobs
+
+
+def test_jobs_are_printed_as_xml(conf: Path, capsys: Capture) -> None:
+    assert main(["jobs", str(conf)]) == 0
+    root = etree.fromstring(capsys.readouterr().out.encode())
+    assert [job.get("Identifier") for job in root] == ["HR_Complete", "HR_Other"]
+    assert [task.tag for task in root[0]] == ["PrepareSynchronizationTask"]
+
+    assert main(["jobs", str(conf), "--job", "HR_Other"]) == 0
+    assert capsys.readouterr().out == (
+        "<?xml version='1.0' encoding='utf-8'?>\n"
+        "<ConfigurationFile>\n"
+        '  <Job Identifier="HR_Other" DisplayName_L1="Other">\n'
+        '    <SynchronizeTask Identifier="HR_Synchronize" DisplayName_L1="Synchronize" Connector="HR"/>\n'
+        "  </Job>\n"
+        "</ConfigurationFile>\n"
+    )
+    assert main(["jobs", str(conf), "--json"]) == 0
+    assert list(json.loads(capsys.readouterr().out)["jobs"]) == ["HR_Complete", "HR_Other"]
+
+
+def test_scaffoldings_are_not_expanded_and_that_is_said(conf: Path, capsys: Capture) -> None:
+    scaffolding = '<CreateConnectorSynchroComplete Connector="HR" />'
+    (conf / "jobs.xml").write_text(f"<ConfigurationFile>\n{scaffolding}\n</ConfigurationFile>")
+    assert main(["jobs", str(conf)]) == 0
+    printed = capsys.readouterr()
+    assert printed.err.startswith("Warning: 1 scaffolding(s) are not expanded to jobs by this version")
+    assert "CreateConnectorSynchroComplete at jobs.xml:2" in printed.err
+    etree.fromstring(printed.out.encode())
+
+
+# ------------------------------------------------------------------------------------------------------------- export
+
+
+def test_export(conf: Path, tmp_path: Path, capsys: Capture) -> None:
+    (conf / "whole.csv").write_text("Id;Name\n1;Zoé\n")
+    (conf / "changes.csv").write_text("Id;Name\n")
+    settings = {"Connections": {"HR-Persons": {"Path": "whole.csv", "PathIncremental": "changes.csv"}}}
+    (conf / "appsettings.agent.json").write_text(json.dumps(settings))
+    out = tmp_path / "out"
+
+    assert main(["export", str(conf), "--connection", "HR-Persons", "--output", str(out), "--json"]) == 0
+    assert (out / "HR-Persons.csv").read_text() == "Id,Name\n1,Zoé\n"
+    assert json.loads(capsys.readouterr().out)["rows"] == 1
+
+    assert main(["export", str(conf), "--connection", "hr-persons", "--incremental"]) == 0
+    default = Path("idm/work/ExportOutput/HR-Persons.csv")
+    assert default.read_text() == "Id,Name\n"
+    assert str(default) in capsys.readouterr().out
+
+    assert main(["export", str(conf), "--connection", "HR-Leavers", "--output", str(out)]) == 0
+    assert (
+        "connection HR-Leavers is not exported: its DeactivationExportFulfill is Export"
+        in capsys.readouterr().err
+    )
