@@ -105,14 +105,14 @@ def _tags(job: Job) -> list[str]:
 
 
 def _run_types(job: Job) -> dict[str, Any]:
-    if job.user_start_denied and _can_deny_runs():
+    if job.user_start_denied and _can_deny_users(job):
         return {"allowed_run_types": list(_WITHOUT_USERS)}
     return {}
 
 
-def _can_deny_runs() -> bool:
-    """Tell whether the installed Airflow can refuse manual runs."""
-    return "allowed_run_types" in inspect.signature(DAG.__init__).parameters
+def _can_deny_users(job: Job) -> bool:
+    """Tell whether Airflow can refuse manual runs: since 3.3, and only of a DAG that has a schedule."""
+    return job.cron is not None and "allowed_run_types" in inspect.signature(DAG.__init__).parameters
 
 
 def _documentation(job: Job) -> str:
@@ -122,5 +122,5 @@ def _documentation(job: Job) -> str:
         lines += ["", "Names:", "", *names[1:]]
     if job.user_start_denied:
         denied = "This job is not to be started by hand."
-        lines += ["", denied if _can_deny_runs() else f"{denied} This version of Airflow cannot refuse it."]
+        lines += ["", denied if _can_deny_users(job) else f"{denied} Airflow cannot refuse it."]
     return "\n".join(lines) + "\n"

@@ -74,8 +74,6 @@ class ExportTaskOperator(IdmOperator):
         )
         if result.skipped is not None:
             self.log.warning("Nothing was exported: %s", result.skipped)
-        for file in result.files:
-            self.log.info("%s: %d rows", file.path, file.rows)
         return result.as_dict()
 
     def _check_connector(self, known: str) -> None:

@@ -1,0 +1,317 @@
+"""From the jobs of a configuration to DAGs, parsed as Airflow's DAG processor does."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.airflow.conftest import ROOT, AirflowHome
+
+pytestmark = pytest.mark.airflow
+
+LOADER = """\
+from airflow_provider_idm import generate_dags
+
+generate_dags("conf")
+"""
+HR_JOB = """\
+<ConfigurationFile>
+  <Job Identifier="HR job" DisplayName_L1="Human Resources" DisplayName_L2="Ressources humaines" {attributes}>
+    <PrepareSynchronizationTask Identifier="P" DisplayName_L1="Prepare" Connector="HR" SynchronizationMode="Complete" />
+    <SynchronizeTask Identifier="S" DisplayName_L1="Synchronize" Connector="HR" />
+  </Job>
+</ConfigurationFile>
+"""
+
+
+@pytest.fixture
+def generated(airflow_home: AirflowHome, configuration: Path) -> Any:
+    """Write job files beside the connector's and return the DAGs that a loader of three lines makes."""
+
+    def generate(loader: str = LOADER, **files: str) -> dict[str, Any]:
+        from airflow.sdk import DAG
+
+        shutil.copytree(configuration, airflow_home.dags / "conf")
+        for name, text in files.items():
+            airflow_home.write(f"conf/{name}.xml", text)
+        module = airflow_home.load(loader)
+        return {name: value for name, value in vars(module).items() if isinstance(value, DAG)}
+
+    return generate
+
+
+def job(attributes: str = "") -> str:
+    return HR_JOB.format(attributes=attributes)
+
+
+# ------------------------------------------------------------------------------------------------- one DAG per job
+
+
+def test_a_job_becomes_a_dag(generated) -> None:
+    dag = generated(Jobs=job('CronTabExpression="30 4 * * 1-5" IsIncremental="true" IsConnectorJob="true"'))[
+        "HR_job"
+    ]
+
+    assert dag.dag_id == "HR_job"
+    assert dag.dag_display_name == "Human Resources"
+    assert "Ressources humaines" in dag.doc_md
+    assert dag.schedule == "30 4 * * 1-5"
+    assert dag.timezone.name == "UTC"
+    assert dag.catchup is False
+    assert dag.tags == {"idm", "incremental", "connector"}
+    assert [(task.task_id, task.upstream_task_ids) for task in dag.topological_sort()] == [
+        ("P", set()),
+        ("S", {"P"}),
+    ]
+    assert [task.task_display_name for task in dag.topological_sort()] == ["Prepare", "Synchronize"]
+
+
+def test_a_synchronize_takes_the_batch_of_its_prepare(generated) -> None:
+    from airflow.sdk import XComArg
+
+    dag = generated(Jobs=job())["HR_job"]
+
+    batch = dag.get_task("S").batch
+    assert isinstance(batch, XComArg)
+    assert batch.operator is dag.get_task("P")
+
+
+def test_a_job_without_cron_has_no_schedule(generated) -> None:
+    assert generated(Jobs=job())["HR_job"].schedule is None
+
+
+def test_a_cron_with_seconds_loses_them(generated) -> None:
+    assert generated(Jobs=job('CronTabExpression="0 15 2 * * *"'))["HR_job"].schedule == "15 2 * * *"
+
+
+def test_server_time_is_airflows_default_timezone(generated, airflow_home: AirflowHome) -> None:
+    generated(Jobs=job('CronTabExpression="0 2 * * *" CronTimeZone="ServerTime"'))
+    code = "import runpy, sys; print(runpy.run_path(sys.argv[1])['HR_job'].timezone.name)"
+
+    shown = airflow_home.python(
+        code, str(airflow_home.dags / "dag_file.py"), AIRFLOW__CORE__DEFAULT_TIMEZONE="Europe/Paris"
+    )
+
+    assert shown.splitlines()[-1] == "Europe/Paris"
+
+
+def test_users_may_be_denied_to_start_a_job(generated) -> None:
+    dag = generated(Jobs=job('UserStartDenied="true" CronTabExpression="0 2 * * *"'))["HR_job"]
+
+    assert "not to be started by hand" in dag.doc_md
+    if hasattr(dag, "allowed_run_types"):
+        allowed = {kind.value for kind in dag.allowed_run_types}
+        assert allowed == {"scheduled", "backfill", "operator_triggered", "asset_triggered"}
+    else:
+        assert "Airflow cannot refuse it" in dag.doc_md
+
+
+def test_airflow_cannot_deny_users_to_start_a_dag_without_schedule(generated) -> None:
+    dag = generated(Jobs=job('UserStartDenied="true"'))["HR_job"]
+
+    assert dag.tags == {"idm"}
+    assert "Airflow cannot refuse it" in dag.doc_md
+
+
+def test_agents_become_queues_if_wanted(generated) -> None:
+    agent = '<ConfigurationFile><Agent Identifier="Paris" DisplayName_L1="Paris" /></ConfigurationFile>'
+    loader = LOADER.replace('"conf"', '"conf", agent_queues=True')
+
+    dags = generated(loader, Agents=agent, Jobs=job('Agent="Paris"'))
+
+    assert {task.queue for task in dags["HR_job"].tasks} == {"Paris"}
+
+
+def test_without_being_asked_tasks_stay_on_the_default_queue(generated) -> None:
+    agent = '<ConfigurationFile><Agent Identifier="Paris" DisplayName_L1="Paris" /></ConfigurationFile>'
+
+    dags = generated(Agents=agent, Jobs=job('Agent="Paris"'))
+
+    assert {task.queue for task in dags["HR_job"].tasks} == {"default"}
+
+
+def test_default_arguments_and_the_connection_reach_the_tasks(generated) -> None:
+    loader = LOADER.replace('"conf"', '"conf", idm_conn_id="other", default_args={"retries": 4}')
+
+    tasks = generated(loader, Jobs=job())["HR_job"].tasks
+
+    assert {(task.retries, task.idm_conn_id) for task in tasks} == {(4, "other")}
+
+
+def test_dags_go_where_they_are_asked_to(configuration: Path) -> None:
+    from airflow_provider_idm import generate_dags
+
+    (configuration / "Jobs.xml").write_text(job(), encoding="utf-8")
+    place: dict[str, Any] = {}
+
+    dags = generate_dags(configuration, globals=place)
+
+    assert place == dags
+    assert list(dags) == ["HR_job"]
+
+
+def test_generating_twice_gives_the_same_dags(generated, airflow_home: AirflowHome) -> None:
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    first = generated(Jobs=job())["HR_job"]
+    second = airflow_home.import_file(airflow_home.dags / "dag_file.py").HR_job
+
+    assert DagSerialization.to_dict(first) == DagSerialization.to_dict(second)
+
+
+# ---------------------------------------------------------------------------------------------------- placeholders
+
+
+def test_a_job_with_an_unsupported_task_becomes_a_placeholder_and_others_live_on(generated) -> None:
+    fulfill = (
+        job().replace("HR job", "Other").replace('Identifier="P"', 'Identifier="P2"').replace('"S"', '"S2"')
+    )
+    fulfill = fulfill.replace("</Job>", '<FulfillTask Identifier="F" DisplayName_L1="F" /></Job>')
+
+    dags = generated(Jobs=job(), More=fulfill)
+
+    assert dags["HR_job"].tags == {"idm"}
+    placeholder = dags["Other"]
+    assert placeholder.tags == {"idm", "idm-config-error"}
+    assert placeholder.schedule is None
+    assert placeholder.task_ids == ["configuration_error"]
+    assert "More.xml:5: FulfillTask 'F' cannot be run" in placeholder.doc_md
+
+
+def test_a_scaffolding_is_not_left_out_silently(generated) -> None:
+    element = '<CreateConnectorSynchroComplete Connector="HR" DisplayName_L1="X" />'
+    scaffolding = f"<ConfigurationFile>{element}</ConfigurationFile>"
+
+    dags = generated(Jobs=job(), More=scaffolding)
+
+    assert dags["HR_Synchronize_Complete"].tags == {"idm", "idm-config-error"}
+    assert "CreateConnectorSynchroComplete is not expanded" in dags["HR_Synchronize_Complete"].doc_md
+    assert dags["HR_job"].tags == {"idm"}
+
+
+def test_two_jobs_with_one_dag_id_are_an_error_of_both(generated) -> None:
+    clash = (
+        job().replace("HR job", "HR#job").replace('Identifier="P"', 'Identifier="P2"').replace('"S"', '"S2"')
+    )
+
+    dags = generated(Jobs=job(), More=clash)
+
+    assert list(dags) == ["HR_job"]
+    assert "HR_job" in dags["HR_job"].doc_md
+    assert "idm-config-error" in dags["HR_job"].tags
+
+
+def test_the_job_of_a_file_that_cannot_be_read_keeps_its_dag(generated) -> None:
+    dags = generated(Jobs=job().replace("</ConfigurationFile>", ""))
+
+    assert dags["HR_job"].tags == {"idm", "idm-config-error"}
+    assert "Jobs.xml" in dags["HR_job"].doc_md
+
+
+def test_errors_that_concern_no_job_are_shown_too(generated) -> None:
+    dags = generated(Jobs="<ConfigurationFile>")
+
+    assert list(dags) == ["idm_configuration_error"]
+    assert "Jobs.xml:1: not well-formed XML" in dags["idm_configuration_error"].doc_md
+
+
+def test_a_missing_folder_is_shown(airflow_home: AirflowHome) -> None:
+    module = airflow_home.load(LOADER)
+
+    assert "does not exist" in module.idm_configuration_error.doc_md
+
+
+def test_the_task_of_a_placeholder_fails_with_the_reasons_and_is_not_retried(
+    generated, airflow_home: AirflowHome, capfd: pytest.CaptureFixture[str]
+) -> None:
+    dag = generated(Jobs=job().replace('Connector="HR" />', 'Connector="HRR" />'))["HR_job"]
+
+    run = airflow_home.run(dag)
+
+    assert (run.state, run.states, run.tries) == (
+        "failed",
+        {"configuration_error": "failed"},
+        {"configuration_error": 1},
+    )
+    assert "Jobs.xml:4: " in "".join(capfd.readouterr())
+
+
+def test_airflows_dag_processor_sees_broken_and_healthy_jobs_side_by_side(
+    generated, airflow_home: AirflowHome
+) -> None:
+    """An exception in one DAG of a file would take all DAGs of the file away."""
+    from sqlalchemy import create_engine, text
+
+    broken = job().replace("HR job", "Broken").replace('"P"', '"P2"').replace('"S"', '"S2" Orphans="perhaps"')
+    generated(Jobs=job(), More=broken)
+
+    airflow_home.command("dag-processor", "--num-runs", "1")
+
+    engine = create_engine(f"sqlite:///{airflow_home.home}/airflow.db")
+    with engine.connect() as database:
+        dags = database.execute(
+            text(
+                "select dag_id, has_import_errors from dag where fileloc like '%/dag_file.py' and not is_stale"
+            )
+        )
+        tags = database.execute(text("select dag_id, name from dag_tag where name = 'idm-config-error'"))
+        errors = database.execute(text("select filename from import_error"))
+        found = {row.dag_id: bool(row.has_import_errors) for row in dags}
+        assert {name: found.get(name) for name in ("HR_job", "Broken")} == {"HR_job": False, "Broken": False}
+        assert ("Broken", "idm-config-error") in {tuple(row) for row in tags}
+        assert errors.all() == []
+    engine.dispose()
+
+
+# ------------------------------------------------------------------------------------------------------ parse time
+
+PARSE = """
+import json, sys, time
+
+import airflow.sdk
+from airflow.sdk import DAG, BaseHook, BaseOperator, ObjectStoragePath, get_parsing_context, timezone
+before = set(sys.modules)
+started = time.perf_counter()
+namespace = {"__file__": sys.argv[1], "__name__": "loader"}
+exec(compile(open(sys.argv[1]).read(), sys.argv[1], "exec"), namespace)
+print(json.dumps({
+    "seconds": time.perf_counter() - started,
+    "imported": sorted({name.split(".")[0] for name in set(sys.modules) - before}),
+    "dags": sorted(name for name, value in namespace.items() if isinstance(value, DAG)),
+}))
+"""
+
+
+def test_parsing_imports_nothing_heavy(migrated: AirflowHome) -> None:
+    shown = migrated.python(PARSE, str(ROOT / "dags" / "idm.py"))
+    found = json.loads(shown.splitlines()[-1])
+
+    assert found["dags"] == [
+        "Directory_Synchronize_Complete",
+        "HR_Synchronize_Complete",
+        "HR_Synchronize_Incremental",
+    ]
+    heavy = {
+        "adbc_driver_postgresql",
+        "adbc_driver_sqlite",
+        "duckdb",
+        "numpy",
+        "pandas",
+        "pyarrow",
+        "sqlalchemy",
+    }
+    assert heavy & set(found["imported"]) == set()
+    assert found["seconds"] < 5
+
+
+def test_a_worker_builds_only_its_own_dag(generated, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = (
+        job().replace("HR job", "Other").replace('Identifier="P"', 'Identifier="P2"').replace('"S"', '"S2"')
+    )
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "HR_job")
+
+    assert list(generated(Jobs=job(), More=other)) == ["HR_job"]
