@@ -1,8 +1,9 @@
 """The typed, immutable model of an XML configuration.
 
-``Configuration`` is what was read: every element as it stands in the files, with its place in them. ``ConnectorMappings``
-is what one connector's synchronization needs of it, resolved: entity types with the columns their properties are stored
-in, associations with the keys that resolve them. Prepare and synchronize only ever see the second.
+``Configuration`` is what was read: every element as it stands in the files, with its place in them.
+``ConnectorMappings`` is what one connector's synchronization needs of it, resolved: entity types with the columns
+their properties are stored in, associations with the keys that resolve them. Prepare and synchronize only ever see
+the second.
 
 Nothing here reads files or checks rules; ``read.py`` does the one and ``checks.py`` the other.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -23,6 +25,18 @@ class Location:
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"
+
+
+class Placed(Protocol):
+    """An element of the model."""
+
+    @property
+    def identifier(self) -> str:
+        """Its identifier."""
+
+    @property
+    def location(self) -> Location:
+        """Where it stands."""
 
 
 class Severity(Enum):

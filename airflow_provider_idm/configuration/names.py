@@ -16,6 +16,8 @@ _CONNECTION = re.compile(r"[^\W\d_](?:[^\W_]|[.-])*")
 _NOT_IN_DAG_IDS = re.compile(r"[^\w.-]")
 MAX_LENGTH: Final = 200
 """Characters of an identifier that names files: leaves room for ``.duplicates.csv`` and the like."""
+_ALIKE: Final = 0.5
+"""How much of two names must be the same: half, so that HX still suggests HR."""
 
 
 class Identifiers(Mapping[str, Value]):
@@ -49,7 +51,7 @@ def same(first: str, second: str) -> bool:
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """Return the name most like a mistyped one, or None if none is alike."""
     by_key = {candidate.casefold(): candidate for candidate in names}
-    found = difflib.get_close_matches(name.casefold(), by_key, n=1)
+    found = difflib.get_close_matches(name.casefold(), by_key, n=1, cutoff=_ALIKE)
     return by_key[found[0]] if found else None
 
 

@@ -113,6 +113,8 @@ class NodeReader:
                 message = f"the required attribute {name} is missing"
             if message:
                 broken = True
+                if name == "Identifier":  # a bad one still is what others refer to
+                    value = node.written.get(name, "").strip() or None
                 self._problems.error(node.location, f"{node.subject}: {message}")
             missing = "" if attribute.required else attribute.default
             node.values[name] = missing if value is None else value

@@ -151,11 +151,16 @@ def _context(configuration: Configuration, nodes: list[Node], problems: Problems
     return Context(
         configuration,
         problems,
-        broken=frozenset((node.location, node.identifier) for node in everything if node.is_broken),
+        broken=frozenset((node.location, node.identifier) for node in everything if _is_incomplete(node)),
         dependency_places={
             (place, child.values["ParentTask"].casefold()): child.location for place, child in dependencies
         },
     )
+
+
+def _is_incomplete(node: Node) -> bool:
+    """Return whether an element has a bad attribute, or a child that had to be left out."""
+    return node.is_broken or any(child.is_broken and not child.identifier for child in node.children)
 
 
 def _flat(nodes: Iterable[Node]) -> Iterable[Node]:

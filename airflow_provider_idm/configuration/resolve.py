@@ -32,7 +32,7 @@ from airflow_provider_idm.configuration.problems import configuration_error, err
 from airflow_provider_idm.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from airflow_provider_idm.configuration.model import EntityAssociationMapping
+    from airflow_provider_idm.configuration.model import EntityAssociationMapping, Placed
 
 
 def connector_mappings(configuration: Configuration, identifier: str) -> ConnectorMappings:
@@ -72,6 +72,7 @@ class _Resolver:
             for m in configuration.entity_association_mappings.values()
             if same(m.connector, self._connector)
         ]
+        self._refuse_errors(own, associations)
         entity_types = tuple(sorted(map(self._entity_type, own), key=lambda e: e.identifier))
         self._entity_types = {mapped.identifier.casefold(): mapped for mapped in entity_types}
         mapped_associations = tuple(sorted(map(self._association, associations), key=lambda a: a.identifier))
@@ -86,6 +87,23 @@ class _Resolver:
             association_metadata=association_metadata,
             fingerprint=fingerprint(self._connector, entity_types, mapped_associations),
         )
+
+    def _refuse_errors(
+        self, mappings: list[EntityTypeMapping], associations: list[EntityAssociationMapping]
+    ) -> None:
+        """Refuse to go on if an element that is to be used is wrong."""
+        configuration = self._configuration
+        entity_types = [configuration.entity_types[mapping.identifier] for mapping in mappings]
+        used: list[Placed] = [configuration.connectors[self._connector], *mappings, *entity_types, *associations]
+        used += [configuration.entity_associations[mapping.identifier] for mapping in associations]
+        for mapping in mappings:
+            used += mapping.properties
+        for entity_type in entity_types:
+            used += entity_type.properties
+        places = {element.location for element in used}
+        errors = tuple(error for error in errors_of(configuration.problems) if error.location in places)
+        if errors:
+            raise configuration_error(errors)
 
     def _entity_type(self, mapping: EntityTypeMapping) -> MappedEntityType:
         entity_type = self._configuration.entity_types[mapping.identifier]

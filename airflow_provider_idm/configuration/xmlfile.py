@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ROOT = "ConfigurationFile"
 XINCLUDE = "http://www.w3.org/2001/XInclude"
+_PLACE = re.compile(r", line \d+, column \d+$")
 _TAG = re.compile(r"<!--.*?-->|<\?.*?\?>|<!\[CDATA\[.*?\]\]>|<(?P<start>[^\s/>!?])", re.DOTALL)
 _PROLOG = re.compile(rb"(?:\s|<!--.*?-->|<\?.*?\?>|[\x80-\xff])*", re.DOTALL)
 
@@ -199,4 +200,4 @@ def _printable(name: str) -> str:
 
 
 def _one_line(error: etree.XMLSyntaxError) -> str:
-    return " ".join((error.msg or "unknown error").split())
+    return _PLACE.sub("", " ".join((error.msg or "unknown error").split()))

@@ -49,7 +49,7 @@ def check_association_mappings(context: Context) -> None:
             if reference.entity_type:
                 _check_key(context, mapping, name, reference)
                 expected = getattr(association, attribute).entity_type if association else ""
-                if expected and not same(expected, reference.entity_type):
+                if expected in configuration.entity_types and not same(expected, reference.entity_type):
                     message = f"{subject}: {name} is of {reference.entity_type}, but {side} of {expected}"
                     context.problems.error(place, message)
 
@@ -102,7 +102,9 @@ def _check_key(
     target = context.find(place, f"{subject}: {name}", "EntityTypeMapping", reference.entity_type, mappings)
     if target is None:
         return
-    if mapping.connector and target.connector and not same(mapping.connector, target.connector):
+    connectors = context.configuration.connectors
+    is_other = not same(mapping.connector, target.connector)
+    if is_other and mapping.connector in connectors and target.connector in connectors:
         message = f"{name} is of the connector {target.connector}, expected one of {mapping.connector}"
         context.problems.error(place, f"{subject}: {message}")
     key = next((p for p in target.properties if same(p.identifier, reference.property)), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_idm.configuration.columns import FIRST_NAVIGATION
 from airflow_provider_idm.configuration.model import PropertyType
@@ -17,23 +17,12 @@ if TYPE_CHECKING:
         EntityProperty,
         EntityType,
         Location,
+        Placed,
         PropertyReference,
     )
     from airflow_provider_idm.configuration.problems import Problems
 
 Found = TypeVar("Found")
-
-
-class Placed(Protocol):
-    """An element of the model."""
-
-    @property
-    def identifier(self) -> str:
-        """Its identifier."""
-
-    @property
-    def location(self) -> Location:
-        """Where it stands."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +66,8 @@ class Context:
         for candidate in entity_type.properties:
             if same(candidate.identifier, name):
                 return candidate
+        if self.is_broken(entity_type):
+            return None
         names = [candidate.identifier for candidate in entity_type.properties]
         message = f"{subject}: the entity type {entity_type.identifier} has no property {name}{suggestion(name, names)}"
         self.problems.error(location, message)

@@ -12,13 +12,15 @@ from airflow_provider_idm.configuration.model import (
     EntityTypeMapping,
     FormatName,
     PropertyMapping,
+    PropertyType,
 )
 from airflow_provider_idm.configuration.names import same, suggestion, table_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from airflow_provider_idm.configuration.checks.context import Context, Placed
+    from airflow_provider_idm.configuration.checks.context import Context
+    from airflow_provider_idm.configuration.model import Placed
 
 
 def check_entity_type_mappings(context: Context) -> None:
@@ -58,7 +60,7 @@ def _columns(mapping: EntityTypeMapping) -> list[tuple[str, PropertyMapping]]:
 
 def _check_keys(context: Context, mapping: EntityTypeMapping) -> None:
     subject = f"EntityTypeMapping {mapping.identifier}"
-    if any(context.is_broken(candidate) for candidate in mapping.properties):
+    if context.is_broken(mapping) or any(context.is_broken(candidate) for candidate in mapping.properties):
         return
     primary = [candidate for candidate in mapping.properties if candidate.is_primary_key]
     unique = [p for p in mapping.properties if p.is_unique_key and not p.is_primary_key]
@@ -93,7 +95,8 @@ def _check_property(
             message = "is a navigation property: its values come from an EntityAssociationMapping, not from a column"
             context.problems.error(candidate.location, f"{subject} {message}")
         return
-    if (candidate.is_primary_key or candidate.is_unique_key) and target.target_column_index < 0:
+    is_file = target.type is PropertyType.BINARY and target.target_column_index < 0
+    if is_file and (candidate.is_primary_key or candidate.is_unique_key):
         context.problems.error(candidate.location, f"{subject} is kept as a file and cannot be a key")
     _check_format(context, subject, candidate, target)
     _check_bit(context, subject, mapping, entity_type, candidate)
