@@ -48,7 +48,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ("jobs", jobs.jobs, "Print the jobs as XML."),
     ("export", export.export, "Write the source files of a connection."),
     ("prepare", prepare.prepare, "Make a batch of the source files."),
-    ("plan", plan.plan, "Show what the pending batches would change."),
+    ("plan", plan.plan, "Show what the next pending batch would change."),
     ("synchronize", synchronize.synchronize, "Apply the pending batches to the repository."),
     ("status", status.status, "Show batches, states and last counts."),
     ("query", query.query, "Print the resources or links that are stored."),

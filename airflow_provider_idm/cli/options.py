@@ -71,6 +71,9 @@ Batch = Annotated[
         "--batch", metavar="ID", help="Up to and including this batch; all pending ones by default."
     ),
 ]
+AllowBackwards = Annotated[
+    bool, typer.Option("--allow-backwards", help="Apply a batch that is dated before the last applied one.")
+]
 MemoryLimit = Annotated[
     str,
     typer.Option(

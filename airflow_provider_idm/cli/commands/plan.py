@@ -11,7 +11,7 @@ from airflow_provider_idm.cli import conf as configurations
 from airflow_provider_idm.cli import output
 from airflow_provider_idm.cli.counts import show_batches, show_counts
 from airflow_provider_idm.cli.options import (
-    Batch,
+    AllowBackwards,
     Conf,
     ConnectorId,
     DatabaseSchema,
@@ -26,6 +26,10 @@ from airflow_provider_idm.cli.options import (
     work_folder,
 )
 
+Batch = Annotated[
+    str | None,
+    typer.Option("--batch", metavar="ID", help="The batch to plan; the next pending one by default."),
+]
 Changes = Annotated[
     Path | None,
     typer.Option("--changes", metavar="FILE", help="Write every change to FILE (.csv or .parquet)."),
@@ -38,6 +42,7 @@ def plan(
     connector: ConnectorId,
     batch: Batch = None,
     changes: Changes = None,
+    allow_backwards: AllowBackwards = False,
     repository: RepositoryUrl = None,
     database_schema: DatabaseSchema = None,
     exchange: ExchangeUrl = None,
@@ -46,7 +51,7 @@ def plan(
     json: Json = False,
     traceback: Traceback = False,  # noqa: ARG001
 ) -> None:
-    """Show what synchronizing the pending batches would change; nothing is changed."""
+    """Show what synchronizing the next pending batch would change; nothing is changed."""
     if changes is not None and changes.suffix.casefold() not in {".csv", ".parquet"}:
         raise typer.BadParameter(
             f"{changes}: expected a name that ends in .csv or .parquet", param_hint="--changes"
@@ -62,6 +67,7 @@ def plan(
             repository=opened,
             work=work_folder(work),
             batch=batch,
+            allow_backwards=allow_backwards,
             memory_limit=memory_limit,
         )
         with (
@@ -79,3 +85,5 @@ def plan(
         output.message(f"{data['connector']}: no batch is pending")
     show_batches(data)
     show_counts(data)
+    for later in data["later"]:
+        output.message(f"batch {later} comes after it and was not looked at")

@@ -10,6 +10,7 @@ from airflow_provider_idm.cli import conf as configurations
 from airflow_provider_idm.cli import output
 from airflow_provider_idm.cli.counts import show_batches, show_counts
 from airflow_provider_idm.cli.options import (
+    AllowBackwards,
     Batch,
     Conf,
     ConnectorId,
@@ -26,8 +27,6 @@ from airflow_provider_idm.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from airflow_provider_idm.configuration import SourceType
-    from airflow_provider_idm.synchronization.exchange import Exchange
     from airflow_provider_idm.synchronization.synchronize import SynchronizeResult
 
 BLOCKED = 3
@@ -41,9 +40,6 @@ Orphans = Annotated[
 ]
 DoNotDeleteChanges = Annotated[
     bool, typer.Option("--do-not-delete-changes", help="Keep the change rows for set-recently-modified-flag.")
-]
-AllowBackwards = Annotated[
-    bool, typer.Option("--allow-backwards", help="Apply a batch that is dated before the last applied one.")
 ]
 
 
@@ -71,15 +67,13 @@ def synchronize(
     from airflow_provider_idm.synchronization.synchronize import SynchronizeRequest
     from airflow_provider_idm.synchronization.synchronize import synchronize as run_synchronize
 
-    opened_exchange = open_exchange(exchange)
     with open_repository(repository, database_schema) as opened:
         request = SynchronizeRequest(
             mappings=mappings,
-            exchange=opened_exchange,
+            exchange=open_exchange(exchange),
             repository=opened,
             work=work_folder(work),
             batch=batch,
-            type=_type(opened_exchange, mappings.connector.identifier, batch),
             force=force,
             orphans=orphans,
             do_not_delete_changes=do_not_delete_changes,
@@ -95,15 +89,6 @@ def synchronize(
         _show(result)
     if result.state == "blocked":
         raise typer.Exit(BLOCKED)
-
-
-def _type(exchange: Exchange, connector: str, batch: str | None) -> SourceType:
-    """Return what the batch was prepared as: on the command line its manifest says so, nobody else."""
-    from airflow_provider_idm.configuration import SourceType
-
-    channel = exchange.channel(connector)
-    manifest = channel.manifest(batch) if batch else channel.newest()
-    return manifest.type if manifest else SourceType.NONE
 
 
 def _show(result: SynchronizeResult) -> None:
