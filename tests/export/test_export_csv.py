@@ -165,6 +165,9 @@ def test_a_csv_file_becomes_a_source_file(export: Export, tmp_path: Path) -> Non
             "A,*B\n1,*-2\n",
             id="values to trim, in order",
         ),
+        pytest.param(
+            "A,B\nnullnull1null,nul\n", {"ValuesToTrim": ["null"]}, "A,B\n1,nul\n", id="longer texts to trim"
+        ),
         pytest.param("A,*\n1,2\n", {"ValuesToTrim": "*"}, "A\n1\n", id="a header that is only trimmed text"),
     ],
 )

@@ -123,6 +123,9 @@ class _Reader:
 
     def _trim(self, value: str) -> str:
         for text in self._format.values_to_trim:
+            if len(text) == 1:
+                value = value.strip(text)
+                continue
             while value.startswith(text):
                 value = value[len(text) :]
             while value.endswith(text):
