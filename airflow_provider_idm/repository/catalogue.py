@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, insert, select, text, update
+from sqlalchemy import Column, Connection, MetaData, Table, func, insert, select, text, update
 from sqlalchemy.schema import CreateIndex, Index
 
 from airflow_provider_idm.configuration.model import ConnectorMappings, EntityAssociation, MappedAssociation
@@ -180,7 +180,7 @@ class _Writer:
         resources = self._tables.resources
         for name in sorted({n for a in associations for n in (a.navigation1, a.navigation2) if n}):
             column = resources.c[name]
-            table = Table(resources.name, type(resources.metadata)(schema=resources.schema), column.copy())
+            table = Table(resources.name, MetaData(schema=resources.schema), Column(column.name, column.type))
             copied = table.c[name]
             index = Index(
                 f"{resources.name}_{name}",

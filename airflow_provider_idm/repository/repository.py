@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from sqlalchemy import Connection, exc, inspect, make_url, select, update
 
 from airflow_provider_idm.configuration.model import ConnectorMappings
-from airflow_provider_idm.errors import RepositoryError, RepositoryUnavailableError
+from airflow_provider_idm.errors import ConcurrentChangeError, RepositoryError, RepositoryUnavailableError
 from airflow_provider_idm.repository import dirty, state
 from airflow_provider_idm.repository.catalogue import Catalogue, register
 from airflow_provider_idm.repository.dialects import (
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _UPGRADE_SECONDS = 300
+_CHANGED_MEANWHILE = {"40001", "40P01"}
+"""PostgreSQL's serialization failure and deadlock."""
 
 
 class Repository:
@@ -90,10 +92,16 @@ class Repository:
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Turn the driver's connection errors into ``RepositoryUnavailableError``."""
+        """Turn the driver's errors into those of this provider: changed meanwhile, or not available."""
         try:
             yield
-        except (exc.OperationalError, exc.InterfaceError) as error:
+        except (exc.OperationalError, exc.InterfaceError, exc.IntegrityError) as error:
+            state = getattr(error.orig, "sqlstate", None)
+            if isinstance(error, exc.IntegrityError) or state in _CHANGED_MEANWHILE:
+                raise ConcurrentChangeError(
+                    "the repository changed while it was compared, and nothing was applied; try again, and look for "
+                    f"another program that writes to it ({type(error.orig).__name__})"
+                ) from error
             reason = str(error.orig).strip().splitlines()[0] if error.orig else str(error)
             raise RepositoryUnavailableError(
                 f"the repository {self.engine.url!r} does not answer: {reason}"
@@ -141,6 +149,11 @@ class Repository:
         )
         with self.writing() as connection:
             return int(connection.execute(statement).scalar_one()) - count
+
+    def analyze(self) -> None:
+        """Bring the database's statistics up to date, after a great many rows came."""
+        with self.errors():
+            self.dialect.analyze(self.engine, [self.tables.resources, self.tables.resource_links])
 
     def status(self, connector: str) -> state.ConnectorStatus:
         """Return what the repository holds of a connector and which batches made it."""

@@ -173,3 +173,13 @@ def end_task(connection: Connection, tables: Tables, task_instance: int, **value
     """Record how a task ended."""
     table = tables.task_instances
     connection.execute(update(table).where(table.c.Id == task_instance).values(**values))
+
+
+def abandon_tasks(connection: Connection, tables: Tables, connector: int, at: datetime) -> None:
+    """Record as failed what still stands as running of a connector; call it while holding the connector's lock."""
+    table = tables.task_instances
+    connection.execute(
+        update(table)
+        .where(table.c.Connector_Id == connector, table.c.State == "running")
+        .values(State="error", EndedAt=at, Message="the process ended without a word")
+    )

@@ -10,10 +10,10 @@ import contextlib
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import duckdb
 
@@ -63,3 +63,22 @@ def literal(text: str) -> str:
     if "\0" in text:
         raise ValueError("a text in a statement cannot hold a NUL character")
     return "'" + text.replace("'", "''") + "'"
+
+
+def fetch_value(duck: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[object] = ()) -> Any:
+    """Return the first value of a query's first row, or None if there is no row.
+
+    The result is read to its end: a connection with an unfinished result takes no other work.
+    """
+    rows = duck.execute(query, list(parameters)).fetchall()
+    return rows[0][0] if rows else None
+
+
+def count_rows(duck: duckdb.DuckDBPyConnection, source: str) -> int:
+    """Return how many rows a FROM item (a table, a query in parentheses) has."""
+    return int(fetch_value(duck, f"SELECT count(*) FROM {source}"))
+
+
+def has_rows(duck: duckdb.DuckDBPyConnection, source: str) -> bool:
+    """Tell whether a FROM item has any row."""
+    return fetch_value(duck, f"SELECT 1 FROM {source} LIMIT 1") is not None

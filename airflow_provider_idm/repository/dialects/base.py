@@ -94,6 +94,10 @@ class DatabaseDialect(ABC):
         """Open a bulk session."""
 
     @abstractmethod
+    def analyze(self, engine: Engine, tables: Sequence[Table]) -> None:
+        """Bring the statistics that the query planner uses up to date."""
+
+    @abstractmethod
     def begin(self, engine: Engine) -> AbstractContextManager[Connection]:
         """Open a small writing transaction."""
 

@@ -16,7 +16,7 @@ from sqlalchemy.schema import CreateTable, DropTable
 
 from airflow_provider_idm.errors import LockedError
 from airflow_provider_idm.repository.dialects.base import BulkSession, DatabaseDialect, Gathered, staged_table
-from airflow_provider_idm.synchronization.engine import literal
+from airflow_provider_idm.synchronization.engine import fetch_value, literal
 
 if TYPE_CHECKING:
     import adbc_driver_postgresql.dbapi as adbc
@@ -65,6 +65,8 @@ class PostgresqlDialect(DatabaseDialect):
             engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection,
             connection.begin(),
         ):
+            # Moments are handed over as text, in UTC.
+            connection.exec_driver_sql("SET LOCAL TIME ZONE 'UTC'")
             # The snapshot idles while DuckDB compares; a server's default time-out must not end it.
             connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
             snapshot = connection.exec_driver_sql("SELECT pg_export_snapshot()").scalar_one()
@@ -73,6 +75,14 @@ class PostgresqlDialect(DatabaseDialect):
                 cursor.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
                 cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
                 yield PostgresqlBulkSession(duck, folder, connection, cursor)
+
+    def analyze(self, engine: Engine, tables: Sequence[Table]) -> None:
+        """Run ANALYZE on the tables."""
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            for table in tables:
+                connection.exec_driver_sql(
+                    f"ANALYZE {connection.dialect.identifier_preparer.format_table(table)}"
+                )
 
     @contextmanager
     def begin(self, engine: Engine) -> Iterator[Connection]:
@@ -118,10 +128,9 @@ class PostgresqlBulkSession(BulkSession):
     def gather(self, name: str, query: str, columns: Sequence[Column[Any]]) -> Gathered:
         """Write the rows to a CSV file."""
         path = self.folder / f"{name}.copy.csv"
-        rows = self.duck.execute(
-            f"COPY ({query}) TO {literal(str(path))} (HEADER false, DELIMITER ',')"
-        ).fetchone()
-        return Gathered(str(path), tuple(c.name for c in columns), rows[0] if rows else 0)
+        target = f"{literal(str(path))} (HEADER false, DELIMITER ',')"
+        rows = int(fetch_value(self.duck, f"COPY ({query}) TO {target}"))
+        return Gathered(str(path), tuple(c.name for c in columns), rows)
 
     @contextmanager
     def apply(self) -> Iterator[Connection]:

@@ -98,6 +98,13 @@ class SqliteDialect(DatabaseDialect):
         finally:
             session.close()
 
+    def analyze(self, engine: Engine, tables: Sequence[Table]) -> None:
+        """Run ANALYZE on the tables, looking at a sample of each index."""
+        with self.begin(engine) as connection:
+            connection.exec_driver_sql("PRAGMA analysis_limit = 1000")
+            for table in tables:
+                connection.exec_driver_sql(f'ANALYZE "{table.name}"')
+
     @contextmanager
     def begin(self, engine: Engine) -> Iterator[Connection]:
         """Open a transaction that takes SQLite's one write lock at once, instead of failing half way."""

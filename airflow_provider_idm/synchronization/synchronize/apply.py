@@ -1,0 +1,147 @@
+"""Writing a staged difference into the repository: resources, then links, in the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import Connection, CursorResult, Table, case, delete, null, or_, select, tuple_, update
+from sqlalchemy.sql.dml import Delete, Update
+
+from airflow_provider_idm.errors import ConcurrentChangeError
+from airflow_provider_idm.repository.catalogue import StoredAssociation
+from airflow_provider_idm.repository.dialects import BulkSession, Gathered
+from airflow_provider_idm.repository.schema import Tables
+from airflow_provider_idm.synchronization.synchronize.staging import (
+    Staged,
+    StagedAssociation,
+    StagedEntityType,
+    StagedRows,
+)
+
+
+class Applier:
+    """Applies a staged difference.
+
+    Every statement must touch exactly the rows that the comparison found; anything else means that somebody changed the
+    repository meanwhile, and raises ``ConcurrentChangeError`` (the transaction is then rolled back).
+    """
+
+    def __init__(
+        self,
+        session: BulkSession,
+        connection: Connection,
+        tables: Tables,
+        *,
+        effective_date: datetime,
+        now: datetime,
+    ) -> None:
+        self._session = session
+        self._connection = connection
+        self._tables = tables
+        self._effective_date = effective_date
+        self._now = now
+
+    def apply(self, staged: Staged, unmapped: Iterable[StoredAssociation]) -> None:
+        """Apply all of it.
+
+        :param unmapped: associations without a mapping: untouched, but for what points at deleted resources.
+        """
+        for association in staged.associations:
+            self._delete_links(association)
+        gone = [e.deleted.table for e in staged.entity_types if e.deleted]
+        if gone:
+            for other in unmapped:
+                self._clear_unmapped(other, gone)
+        for entity_type in staged.entity_types:
+            self._change_resources(entity_type)
+        for entity_type in staged.entity_types:
+            self._insert(entity_type.inserted, self._tables.resources)
+            self._insert(entity_type.inserted_files, self._tables.resource_files)
+        for association in staged.associations:
+            self._insert(association.inserted, self._tables.resource_links)
+            self._remember(association)
+
+    def _change_resources(self, staged: StagedEntityType) -> None:
+        files, resources = self._tables.resource_files, self._tables.resources
+        if staged.deleted_files:
+            pairs = select(staged.deleted_files.table.c.Resource_Id, staged.deleted_files.table.c.Property_Id)
+            statement = delete(files).where(tuple_(files.c.Resource_Id, files.c.Property_Id).in_(pairs))
+            self._execute(statement, staged.deleted_files, files)
+        if staged.deleted:
+            wanted = select(staged.deleted.table.c.Id)
+            statement = delete(resources).where(
+                resources.c.Id.in_(wanted), resources.c.Type == staged.layout.type
+            )
+            self._execute(statement, staged.deleted, resources)
+        if staged.updated:
+            self._execute(self._update(staged, staged.updated.table), staged.updated, resources)
+
+    def _update(self, staged: StagedEntityType, source: Table) -> Update:
+        resources = self._tables.resources
+        changed = source.c.Changed == 1
+        references = staged.layout.navigations
+        values = {
+            # Without references in play every staged row brings all its values.
+            name: case((changed, source.c[name]), else_=resources.c[name]) if references else source.c[name]
+            for name in staged.layout.column_names
+        }
+        for name in references:
+            values[name] = case((source.c[f"{name}_set"] == 1, source.c[name]), else_=resources.c[name])
+        return (
+            update(resources)
+            .where(resources.c.Id == source.c.Id, resources.c.Type == staged.layout.type)
+            .values(**values, WhenChanged=self._now, ValidFrom=self._effective_date)
+        )
+
+    def _delete_links(self, staged: StagedAssociation) -> None:
+        links = self._tables.resource_links
+        if staged.deleted:
+            source = staged.deleted.table
+            pairs = select(source.c.R1_Id, source.c.R2_Id)
+            statement = delete(links).where(
+                links.c.Type == staged.layout.type, tuple_(links.c.R1_Id, links.c.R2_Id).in_(pairs)
+            )
+            self._execute(statement, staged.deleted, links)
+
+    def _remember(self, staged: StagedAssociation) -> None:
+        rows = self._tables.unresolved_links
+        if staged.forgotten:
+            source = staged.forgotten.table
+            pairs = select(source.c.Key1, source.c.Key2)
+            statement = delete(rows).where(
+                rows.c.Type == staged.layout.type, tuple_(rows.c.Key1, rows.c.Key2).in_(pairs)
+            )
+            self._execute(statement, staged.forgotten, rows)
+        self._insert(staged.remembered, rows)
+
+    def _clear_unmapped(self, other: StoredAssociation, gone: Iterable[Table]) -> None:
+        links, resources = self._tables.resource_links, self._tables.resources
+        for table in gone:
+            ids = select(table.c.Id)
+            ends = or_(links.c.R1_Id.in_(ids), links.c.R2_Id.in_(ids))
+            self._connection.execute(delete(links).where(links.c.Type == other.id, ends))
+            for entity_type, navigation in (
+                (other.entity_type1, other.navigation1),
+                (other.entity_type2, other.navigation2),
+            ):
+                if navigation:
+                    column = resources.c[navigation]
+                    self._connection.execute(
+                        update(resources)
+                        .where(resources.c.Type == entity_type, column.in_(ids))
+                        .values({column: null(), "WhenChanged": self._now, "ValidFrom": self._effective_date})
+                    )
+
+    def _insert(self, rows: Gathered | None, table: Table) -> None:
+        if rows:
+            self._session.insert(self._connection, rows, table)
+
+    def _execute(self, statement: Update | Delete, staged: StagedRows, table: Table) -> None:
+        result = self._connection.execute(statement)
+        touched = result.rowcount if isinstance(result, CursorResult) else -1
+        if touched != staged.rows:
+            raise ConcurrentChangeError(
+                f"{table.name} changed while it was compared: {staged.rows} rows were to change, {touched} were found; "
+                "nothing was applied. Try again, and look for another program that writes to the repository"
+            )

@@ -1,0 +1,147 @@
+"""The difference as rows of the change tables: one per change, with keys, old and new values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Table
+
+from airflow_provider_idm.repository.dialects import BulkSession, Gathered
+from airflow_provider_idm.repository.schema import Tables
+from airflow_provider_idm.synchronization.engine import identifier, literal
+from airflow_provider_idm.synchronization.synchronize.difference import Difference
+from airflow_provider_idm.synchronization.synchronize.layout import AssociationLayout, EntityLayout
+from airflow_provider_idm.synchronization.synchronize.stored import Stored
+
+
+class ChangeRows:
+    """Queries for a difference's change rows inside DuckDB.
+
+    Their columns: ``op``, ``type``, ``id``, ``pk``, ``old``, ``new`` (resources; JSON objects of the changed columns);
+    ``op``, ``type``, ``r1``, ``r2``, ``pk1``, ``pk2`` (links); ``op``, ``type``, ``id``, ``property``, ``pk``, ``old``,
+    ``new`` (files; hashes).
+
+    :param by_property: name values by property, as people do, instead of by column of ``UR_Resources``.
+    """
+
+    def __init__(self, difference: Difference, stored: Stored, *, by_property: bool = False) -> None:
+        self._difference = difference
+        self._stored = stored
+        self._by_property = by_property
+
+    def resources(self, entity: EntityLayout) -> str:
+        """Return the query for an entity type's changes; those of its files alone are not among them."""
+        own = {
+            identifier(name): item if self._by_property else name
+            for name, item in entity.columns
+            if name.startswith("C")
+        }
+        differs = " OR ".join(["c.op <> 'update'", *(f"c.{name} IS DISTINCT FROM s.{name}" for name in own)])
+        return f"""SELECT c.op, {entity.type} AS type, c.id, c.pk,
+            CASE WHEN c.op <> 'insert' THEN {_changed_values(own, "s")} END AS old,
+            CASE WHEN c.op <> 'delete' THEN {_changed_values(own, "c")} END AS new
+            FROM {entity.change} c LEFT JOIN {entity.stored} s ON s.id = c.id WHERE {differs}"""
+
+    def links(self, association: AssociationLayout) -> str:
+        """Return the query for an association's changes; the ends' primary keys are looked up first."""
+        changes = association.table("link_change")
+        keys = []
+        for number in (1, 2):
+            side, ends = association.side(number), association.side(number).stored
+            if self._difference.incremental:
+                ends = association.table(f"end_{number}")
+                wanted = f"SELECT DISTINCT r{number} AS id FROM {changes} WHERE r{number} > 0"
+                self._stored.load_primary_keys(wanted, ends)
+            keys.append(
+                f"SELECT id, pk FROM {ends} UNION ALL SELECT id, pk FROM {side.change} WHERE op = 'insert'"
+            )
+        return f"""SELECT l.op, {association.type} AS type, l.r1, l.r2, a.pk AS pk1, b.pk AS pk2 FROM {changes} l
+            LEFT JOIN ({keys[0]}) a ON a.id = l.r1 LEFT JOIN ({keys[1]}) b ON b.id = l.r2"""
+
+    def files(self, entity: EntityLayout) -> str | None:
+        """Return the query for an entity type's changed files, or None if it has no file properties."""
+        parts = []
+        for file in entity.files:
+            column = identifier(file.column)
+            parts.append(
+                f"""SELECT CASE WHEN s.{column} IS NULL THEN 'insert' WHEN c.{column} IS NULL THEN 'delete'
+                           ELSE 'update' END AS op, {entity.type} AS type, c.id, {file.id} AS property, c.pk,
+                           s.{column} AS old, c.{column} AS new
+                    FROM {entity.change} c LEFT JOIN {entity.stored} s ON s.id = c.id
+                    WHERE c.{column} IS DISTINCT FROM s.{column}"""
+            )
+        return " UNION ALL ".join(parts) or None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRowGatherer:
+    """Brings change rows over to the repository.
+
+    :param real: the expression that turns a column of provisional ids into real ones.
+    """
+
+    session: BulkSession
+    tables: Tables
+    real: Callable[[str], str]
+    job_instance: int
+    task_instance: int
+
+    def gather(self, rows: ChangeRows, difference: Difference) -> list[tuple[Gathered, Table]]:
+        """Gather all change rows of a difference, each part with the table it goes to."""
+        tables, gathered = self.tables, []
+        for entity in difference.layout.entity_types:
+            values = {"Resource_Id": self.real("id"), "R1_PK": "pk", "OldValues": "old", "NewValues": "new"}
+            gathered.append(
+                self._part(f"changes_{entity.index}", rows.resources(entity), tables.resource_changes, values)
+            )
+            files = rows.files(entity)
+            if files:
+                values = {
+                    "Resource_Id": self.real("id"),
+                    "Property_Id": "property",
+                    "R1_PK": "pk",
+                    "OldHash": "old",
+                    "NewHash": "new",
+                }
+                gathered.append(
+                    self._part(f"file_changes_{entity.index}", files, tables.resource_file_changes, values)
+                )
+        for association in difference.concerned:
+            values = {"R1_Id": self.real("r1"), "R2_Id": self.real("r2"), "R1_PK": "pk1", "R2_PK": "pk2"}
+            name, query = f"link_changes_{association.index}", rows.links(association)
+            gathered.append(self._part(name, query, tables.resource_link_changes, values))
+        return gathered
+
+    def _part(self, name: str, query: str, table: Table, values: dict[str, str]) -> tuple[Gathered, Table]:
+        columns = {
+            "JobInstance_Id": str(self.job_instance),
+            "TaskInstance_Id": str(self.task_instance),
+            "ChangeOperation": "op",
+            "Type": "type",
+            **values,
+        }
+        selected = ", ".join(
+            f"{expression} AS {identifier(column)}" for column, expression in columns.items()
+        )
+        rows = self.session.gather(
+            name, f"SELECT {selected} FROM ({query})", [table.c[column] for column in columns]
+        )
+        return rows, table
+
+
+def _changed_values(columns: Mapping[str, str], alias: str) -> str:
+    """Return the expression for a JSON object: of an update's changed columns, else of all that have a value.
+
+    :param columns: the name that each (quoted) column has in the object.
+    """
+
+    def member(column: str, name: str) -> str:
+        value = f"{alias}.{column}"
+        wanted = f"CASE WHEN c.op = 'update' THEN c.{column} IS DISTINCT FROM s.{column} ELSE {value} IS NOT NULL END"
+        prefix = literal(f"{json.dumps(name)}: ")
+        return f"CASE WHEN {wanted} THEN {prefix} || coalesce(to_json({value})::VARCHAR, 'null') END"
+
+    members = ", ".join(member(column, name) for column, name in columns.items())
+    return f"'{{' || array_to_string(list_filter([{members}], lambda m: m IS NOT NULL), ', ') || '}}'"

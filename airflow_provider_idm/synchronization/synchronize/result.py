@@ -1,0 +1,162 @@
+"""What a synchronization did, or would do: the same counts everywhere (log, XCom, command line, repository)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True)
+class EntityTypeCounts:
+    """Resources of one entity type; ``unchanged`` were stored before and stay as they are.
+
+    :param anomalies: updates of a primary key that is not stored: reported, not applied.
+    """
+
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+    unchanged: int = 0
+    anomalies: int = 0
+
+    def followed_by(self, later: EntityTypeCounts) -> EntityTypeCounts:
+        """Add what a later batch did; ``unchanged`` is as the later one left it."""
+        return EntityTypeCounts(
+            self.inserted + later.inserted,
+            self.updated + later.updated,
+            self.deleted + later.deleted,
+            later.unchanged,
+            self.anomalies + later.anomalies,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationCounts:
+    """Links of one association.
+
+    :param orphans: of the rows looked at, those of which a side matches no resource, or more than one.
+    :param conflicts: of the rows looked at, those that lost a side that holds one link at most to another row.
+    """
+
+    inserted: int = 0
+    deleted: int = 0
+    unchanged: int = 0
+    orphans: int = 0
+    conflicts: int = 0
+
+    def followed_by(self, later: AssociationCounts) -> AssociationCounts:
+        """Add what a later batch did; ``unchanged`` is as the later one left it."""
+        return AssociationCounts(
+            self.inserted + later.inserted,
+            self.deleted + later.deleted,
+            later.unchanged,
+            self.orphans + later.orphans,
+            self.conflicts + later.conflicts,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOutcome:
+    """What became of one batch: ``applied``, ``cancelled``, ``blocked`` or (in a plan) ``pending``."""
+
+    id: str
+    mode: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExceededThreshold:
+    """A threshold that was exceeded: where, which, its limit, the actual number or percentage, what is stored."""
+
+    scope: str
+    name: str
+    limit: float
+    actual: float
+    stored: int
+
+
+@dataclass(frozen=True, slots=True)
+class SynchronizeResult:
+    """The counts of one synchronization.
+
+    :param state: ``completed``, ``blocked`` or ``nothing`` (there was no batch to process).
+    :param already_applied: its batch had been applied before; the counts are what that did.
+    """
+
+    connector: str
+    state: str
+    batches: tuple[BatchOutcome, ...] = ()
+    entity_types: Mapping[str, EntityTypeCounts] = field(default_factory=dict)
+    associations: Mapping[str, AssociationCounts] = field(default_factory=dict)
+    thresholds: tuple[ExceededThreshold, ...] = ()
+    warnings: tuple[str, ...] = ()
+    already_applied: bool = False
+
+    @property
+    def has_effect(self) -> bool:
+        """Whether anything in the repository was inserted, updated or deleted."""
+        return not self.already_applied and (
+            any(c.inserted or c.updated or c.deleted for c in self.entity_types.values())
+            or any(c.inserted or c.deleted for c in self.associations.values())
+        )
+
+    def followed_by(self, later: SynchronizeResult) -> SynchronizeResult:
+        """Put together what two batches did, one after the other."""
+        return SynchronizeResult(
+            connector=self.connector,
+            state=later.state,
+            batches=self.batches + later.batches,
+            entity_types={
+                name: self.entity_types.get(name, EntityTypeCounts()).followed_by(counts)
+                for name, counts in later.entity_types.items()
+            },
+            associations={
+                name: self.associations.get(name, AssociationCounts()).followed_by(counts)
+                for name, counts in later.associations.items()
+            },
+            thresholds=later.thresholds,
+            warnings=self.warnings + later.warnings,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON takes it."""
+        return {
+            "connector": self.connector,
+            "state": self.state,
+            "batches": [asdict(b) for b in self.batches],
+            "entity_types": {name: asdict(counts) for name, counts in self.entity_types.items()},
+            "associations": {name: asdict(counts) for name, counts in self.associations.items()},
+            "thresholds": [asdict(t) for t in self.thresholds],
+            "warnings": list(self.warnings),
+            "already_applied": self.already_applied,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], *, already_applied: bool) -> Self:
+        """Read what ``as_dict`` returned."""
+        return cls(
+            connector=data["connector"],
+            state=data["state"],
+            batches=tuple(BatchOutcome(**b) for b in data["batches"]),
+            entity_types={name: EntityTypeCounts(**counts) for name, counts in data["entity_types"].items()},
+            associations={name: AssociationCounts(**counts) for name, counts in data["associations"].items()},
+            thresholds=tuple(ExceededThreshold(**t) for t in data["thresholds"]),
+            warnings=tuple(data["warnings"]),
+            already_applied=already_applied,
+        )
+
+    def as_text(self) -> str:
+        """Return it as lines for a log."""
+        lines = [f"{self.connector}: {'applied before' if self.already_applied else self.state}"]
+        lines += [f"  batch {b.id} ({b.mode}): {b.state}" for b in self.batches]
+        for names in (self.entity_types, self.associations):
+            for name, counts in names.items():
+                told = ", ".join(f"{number:,} {what}" for what, number in asdict(counts).items())
+                lines.append(f"  {name}: {told}")
+        lines += [
+            f"  threshold {t.name} of {t.scope}: {t.actual:g} exceeds {t.limit:g} ({t.stored:,} stored)"
+            for t in self.thresholds
+        ]
+        lines += [f"  warning: {w}" for w in self.warnings]
+        return "\n".join(lines)

@@ -1,0 +1,194 @@
+"""Reading what the repository holds into DuckDB: everything, or just what an Incremental touches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column, Select, Table, and_, select
+from sqlalchemy.sql import FromClause
+
+from airflow_provider_idm.repository.dialects import BulkSession
+from airflow_provider_idm.repository.schema import ID, Tables, text
+from airflow_provider_idm.synchronization.synchronize.layout import AssociationLayout, EntityLayout
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The repository's side of a comparison."""
+
+    session: BulkSession
+    tables: Tables
+
+    # ------------------------------------------------------------------------------------------- everything
+
+    def load_entity_type(self, layout: EntityLayout) -> None:
+        """Make ``stored_n``: every resource of an entity type, with its reference columns."""
+        resources = self.tables.resources
+        columns = [resources.c[name] for name in layout.navigations]
+        statement = self._resources(layout, resources, resources, columns)
+        self.session.load(statement.where(resources.c.Type == layout.type), layout.stored)
+
+    def load_links(self, layout: AssociationLayout) -> None:
+        """Make ``link_n`` (``r1``, ``r2``): every link of an association, from where it is kept."""
+        links = self.tables.resource_links
+        if layout.mapped.has_link_table:
+            statement = select(links.c.R1_Id.label("r1"), links.c.R2_Id.label("r2"))
+            self.session.load(statement.where(links.c.Type == layout.type), layout.table("link"))
+            return
+        number = 1 if layout.mapped.navigation1 else 2
+        self.session.duck.execute(
+            f"CREATE OR REPLACE TEMP TABLE {layout.table('link')} AS {stored_references(layout, number)}"
+        )
+
+    def load_unresolved(self, layout: AssociationLayout) -> None:
+        """Make ``remembered_n`` (``key1``, ``key2``, ``reason``): every remembered row of an association."""
+        rows = self.tables.unresolved_links
+        statement = select(
+            rows.c.Key1.label("key1"), rows.c.Key2.label("key2"), rows.c.Reason.label("reason")
+        )
+        self.session.load(statement.where(rows.c.Type == layout.type), layout.table("remembered"))
+
+    # ------------------------------------------------------------------------------------- what is touched
+
+    def load_touched_entity_type(self, layout: EntityLayout) -> None:
+        """Make ``stored_n``: the resources whose primary keys ``new_n`` names."""
+        resources = self.tables.resources
+        wanted = self.push_keys(f"SELECT DISTINCT pk AS k FROM {layout.new}")
+        source = wanted.join(
+            resources, and_(resources.c.Type == layout.type, resources.c.PrimaryKey == wanted.c.k)
+        )
+        self.session.load(self._resources(layout, resources, source, []), layout.stored)
+
+    def load_key_ids(self, layout: AssociationLayout, number: int, query: str, target: str) -> None:
+        """Make ``target`` (``k``, ``id``): which stored resources of a side have the keys that ``query`` names."""
+        wanted = self.push_keys(query)
+        end = self._end(layout, number, "r")
+        source = wanted.join(end.table, and_(end.of_type, end.key == wanted.c.k))
+        self.session.load(select(wanted.c.k, end.id.label("id")).select_from(source), target)
+
+    def load_rows_of_keys(self, layout: AssociationLayout, number: int, query: str, target: str) -> None:
+        """Make ``target`` (``key1``, ``key2``, ``r1``, ``r2``, ``reason``): every row whose key on a side ``query`` names.
+
+        Rows that make a link have both ids, remembered rows none.
+        """
+        wanted = self.push_keys(query)
+        ends = {1: self._end(layout, 1, "r1"), 2: self._end(layout, 2, "r2")}
+        near, far = ends[number], ends[3 - number]
+        source = wanted.join(near.table, and_(near.of_type, near.key == wanted.c.k))
+        joined = self._join_far_end(layout, number, source, near, far)
+        keys = {number: wanted.c.k, 3 - number: far.key}
+        self._load_links(joined, keys[1], keys[2], ends[1].id, ends[2].id, target)
+        rows = self.tables.unresolved_links
+        key = rows.c.Key1 if number == 1 else rows.c.Key2
+        self._append_remembered(
+            wanted.join(rows, and_(rows.c.Type == layout.type, key == wanted.c.k)), target
+        )
+
+    def load_rows_of_pairs(self, layout: AssociationLayout, query: str, target: str) -> None:
+        """Make ``target`` (``key1``, ``key2``, ``r1``, ``r2``, ``reason``): the rows among the pairs that ``query`` names."""
+        columns = [Column("key1", text()), Column("key2", text())]
+        wanted = self.session.push("wanted_pairs", query, columns)
+        near, far = self._end(layout, 1, "r1"), self._end(layout, 2, "r2")
+        source = wanted.join(near.table, and_(near.of_type, near.key == wanted.c.key1))
+        joined = self._join_far_end(layout, 1, source, near, far, far.key == wanted.c.key2)
+        self._load_links(joined, wanted.c.key1, wanted.c.key2, near.id, far.id, target)
+        rows = self.tables.unresolved_links
+        same = and_(rows.c.Type == layout.type, rows.c.Key1 == wanted.c.key1, rows.c.Key2 == wanted.c.key2)
+        self._append_remembered(wanted.join(rows, same), target)
+
+    def load_primary_keys(self, query: str, target: str) -> None:
+        """Make ``target`` (``id``, ``pk``): the primary keys of the resources whose ids ``query`` names."""
+        wanted = self.session.push("wanted_ids", query, [Column("id", ID)])
+        resources = self.tables.resources
+        source = wanted.join(resources, resources.c.Id == wanted.c.id)
+        self.session.load(select(wanted.c.id, resources.c.PrimaryKey.label("pk")).select_from(source), target)
+
+    def push_keys(self, query: str) -> Table:
+        """Make the keys ``k`` of a DuckDB query a table that a statement may join."""
+        return self.session.push("wanted_keys", query, [Column("k", text())])
+
+    # -------------------------------------------------------------------------------------------- internals
+
+    def _resources(
+        self, layout: EntityLayout, resources: Table, source: FromClause, more: Sequence[Column[Any]]
+    ) -> Select[Any]:
+        columns: list[Any] = [resources.c.Id.label("id"), resources.c.PrimaryKey.label("pk")]
+        columns += [resources.c[name] for name in (*layout.column_names, *(c.name for c in more))]
+        for item in layout.files:
+            file = self.tables.resource_files.alias()
+            here = and_(file.c.Resource_Id == resources.c.Id, file.c.Property_Id == item.id)
+            source = source.outerjoin(file, here)
+            columns.append(file.c.Hash.label(item.column))
+        return select(*columns).select_from(source)
+
+    def _end(self, layout: AssociationLayout, number: int, alias: str) -> _End:
+        resources = self.tables.resources.alias(alias)
+        return _End(
+            resources,
+            resources.c.Id,
+            resources.c[layout.key_column(number)],
+            resources.c.Type == layout.side(number).type,
+        )
+
+    def _join_far_end(
+        self,
+        layout: AssociationLayout,
+        number: int,
+        source: FromClause,
+        near: _End,
+        far: _End,
+        condition: Any = None,
+    ) -> FromClause:
+        """Join the resources linked with those of side ``number``."""
+        also = () if condition is None else (condition,)
+        own, other = layout.mapped.navigation1, layout.mapped.navigation2
+        if number == 2:
+            own, other = other, own
+        if own:
+            return source.join(far.table, and_(far.id == near.table.c[own], *also))
+        if other:
+            return source.join(far.table, and_(far.of_type, far.table.c[other] == near.id, *also))
+        links = self.tables.resource_links
+        near_id, far_id = (links.c.R1_Id, links.c.R2_Id) if number == 1 else (links.c.R2_Id, links.c.R1_Id)
+        linked = source.join(links, and_(links.c.Type == layout.type, near_id == near.id))
+        return linked.join(far.table, and_(far.id == far_id, *also))
+
+    def _load_links(
+        self,
+        source: FromClause,
+        key1: Column[Any],
+        key2: Column[Any],
+        id1: Column[Any],
+        id2: Column[Any],
+        target: str,
+    ) -> None:
+        columns = (key1.label("key1"), key2.label("key2"), id1.label("r1"), id2.label("r2"))
+        self.session.load(select(*columns).select_from(source), "links_found")
+        self.session.duck.execute(
+            f"CREATE OR REPLACE TEMP TABLE {target} AS SELECT *, NULL::VARCHAR AS reason FROM links_found"
+        )
+
+    def _append_remembered(self, source: FromClause, target: str) -> None:
+        rows = self.tables.unresolved_links
+        columns = (rows.c.Key1.label("key1"), rows.c.Key2.label("key2"), rows.c.Reason.label("reason"))
+        self.session.load(select(*columns).select_from(source), "remembered_found")
+        self.session.duck.execute(
+            f"INSERT INTO {target} SELECT key1, key2, NULL, NULL, reason FROM remembered_found"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    table: FromClause
+    id: Column[Any]
+    key: Column[Any]
+    of_type: Any
+
+
+def stored_references(layout: AssociationLayout, number: int) -> str:
+    """Return the query for the links (``r1``, ``r2``) that side 1's or 2's reference column holds in ``stored_n``."""
+    column = layout.mapped.navigation1 if number == 1 else layout.mapped.navigation2
+    ids = ("id AS r1", f'"{column}" AS r2') if number == 1 else (f'"{column}" AS r1', "id AS r2")
+    return f'SELECT {", ".join(ids)} FROM {layout.side(number).stored} WHERE "{column}" IS NOT NULL'
