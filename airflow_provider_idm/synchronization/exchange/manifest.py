@@ -37,6 +37,7 @@ class BatchFile:
     :param sha256: of the file, in hex.
     :param commands: rows per command (``insert``, ``update``, ``delete``, ``merge``) in a ``.sorted.delta``.
     :param duplicates: rows set aside for their primary key was seen before; likewise ``nullpk``, ``invalid``.
+    :param sorted_sha256: of the sorted file from which a ``.sorted.delta`` was made, where the source is dated.
     """
 
     name: str
@@ -50,6 +51,7 @@ class BatchFile:
     duplicates: int = 0
     nullpk: int = 0
     invalid: int = 0
+    sorted_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
