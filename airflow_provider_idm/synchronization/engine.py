@@ -50,6 +50,13 @@ def open_engine(
         shutil.rmtree(spill, ignore_errors=True)
 
 
+def scalar(connection: duckdb.DuckDBPyConnection, statement: str) -> Any:
+    """Execute a statement and return the first value of its first row, or None if it gives none."""
+    # all rows are fetched: an unfinished result would keep the connection busy
+    rows = connection.execute(statement).fetchall()
+    return rows[0][0] if rows else None
+
+
 def identifier(name: str) -> str:
     """Quote a name (table, column) for DuckDB's SQL."""
     return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,84 @@
+"""Dates and times: to ``yyyyMMddHHmmss`` in UTC."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_TIME: Final = r"([01]\d|2[0-3])"
+_SIXTY: Final = r"([0-5]\d)"
+_FRACTION: Final = r"(?:[.,]\d+)?"
+_ZONE: Final = r"([Zz]|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?)?"
+_EXTENDED: Final = rf"(\d{{4}})-(\d\d)-(\d\d)(?:[Tt ]{_TIME}:{_SIXTY}(?::{_SIXTY}{_FRACTION})? ?{_ZONE})?"
+_COMPACT: Final = rf"(\d{{4}})(\d\d)(\d\d)(?:T?{_TIME}(?:{_SIXTY}{_SIXTY}?)?{_FRACTION}{_ZONE})?"
+_MIDNIGHT: Final = r"(?:[Tt ]00:00(?::00(?:[.,]0+)?)?)?"
+_DATE: Final = rf"(\d{{4}})(?:-(\d\d)-(\d\d){_MIDNIGHT}|/(\d\d)/(\d\d){_MIDNIGHT}|(\d\d)(\d\d)(?:000000)?)"
+_PARTS: Final = ("y", "mo", "d", "h", "mi", "s", "z")
+_EPOCH_1601: Final = 11_644_473_600_000_000
+"""Microseconds from 1601 to 1970."""
+
+
+def date_time(x: str) -> str:
+    """ISO 8601, ``yyyy-MM-dd HH:mm:ss``, generalized time, a date alone (midnight); without a zone UTC."""
+    return (
+        f"CASE WHEN regexp_full_match({x}, '{_EXTENDED}') THEN {_moment(x, _EXTENDED)} "
+        f"WHEN regexp_full_match({x}, '{_COMPACT}') THEN {_moment(x, _COMPACT)} END"
+    )
+
+
+def date(x: str) -> str:
+    """``yyyy-MM-dd``, ``yyyy/MM/dd`` or ``yyyyMMdd``, alone or at midnight."""
+    names = ", ".join(f"'{n}'" for n in ("y", "m1", "d1", "m2", "d2", "m3", "d3"))
+    parts = f"regexp_extract({x}, '^{_DATE}$', [{names}])"
+    day = f"{parts}.y || '-' || {parts}.m1 || {parts}.m2 || {parts}.m3 || '-' || {parts}.d1 || {parts}.d2 || {parts}.d3"
+    return (
+        f"CASE WHEN regexp_full_match({x}, '{_DATE}') THEN {_canonical(f'TRY_CAST({day} AS TIMESTAMP)')} END"
+    )
+
+
+def date_1601(x: str) -> str:
+    """Count 100-ns ticks since 1601 (UTC); 0 and the greatest 64-bit number mean never, which is no value."""
+    ticks = f"TRY_CAST({x} AS BIGINT)"
+    moment = f"make_timestamp({ticks} // 10 - {_EPOCH_1601})"
+    return (
+        rf"CASE WHEN regexp_full_match({x}, '\d+') AND {ticks} IS NOT NULL THEN "
+        f"CASE WHEN {ticks} IN (0, 9223372036854775807) THEN '' ELSE {_canonical(moment)} END END"
+    )
+
+
+def _moment(x: str, pattern: str) -> str:
+    names = ", ".join(f"'{n}'" for n in _PARTS)
+    parts = f"regexp_extract({x}, '^{pattern}$', [{names}])"
+
+    def part(name: str) -> str:
+        return f"coalesce(nullif({parts}.{name}, ''), '00')"
+
+    written = " || ".join(
+        [
+            f"{parts}.y",
+            "'-'",
+            f"{parts}.mo",
+            "'-'",
+            f"{parts}.d",
+            "' '",
+            part("h"),
+            "':'",
+            part("mi"),
+            "':'",
+            part("s"),
+        ]
+    )
+    zone = f"{parts}.z"
+    hours = f"TRY_CAST(substr({zone}, 2, 2) AS INTEGER)"
+    minutes = f"coalesce(TRY_CAST(substr(replace({zone}, ':', ''), 4, 2) AS INTEGER), 0)"
+    offset = (
+        f"CASE WHEN {zone}[1] = '+' THEN {hours} * 60 + {minutes} "
+        f"WHEN {zone}[1] = '-' THEN -({hours} * 60 + {minutes}) ELSE 0 END"
+    )
+    return _canonical(f"TRY_CAST({written} AS TIMESTAMP) - to_minutes({offset})")
+
+
+def _canonical(moment: str) -> str:
+    return (
+        f"CASE WHEN ({moment}) >= TIMESTAMP '0001-01-01' AND ({moment}) < TIMESTAMP '10000-01-01' "
+        f"THEN lpad(year({moment})::VARCHAR, 4, '0') || strftime({moment}, '%m%d%H%M%S') END"
+    )

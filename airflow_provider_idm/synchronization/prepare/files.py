@@ -1,0 +1,173 @@
+"""Makes the clean files and side files of all targets in a folder, source file by source file."""
+
+from __future__ import annotations
+
+import shutil
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_provider_idm.synchronization.exchange import BatchFile, sha256_of
+from airflow_provider_idm.synchronization.prepare.cleanse import (
+    SetAside,
+    null_keys,
+    set_aside,
+    write_side_files,
+    write_sorted,
+)
+from airflow_provider_idm.synchronization.prepare.delta import count_commands, write_delta
+from airflow_provider_idm.synchronization.prepare.fold import fold_keys, write_folded
+from airflow_provider_idm.synchronization.prepare.invalid import InvalidValues, check_commands, find_invalid
+from airflow_provider_idm.synchronization.prepare.load import LoadedTable, Reading, load
+from airflow_provider_idm.synchronization.prepare.side import clean_length
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    import duckdb
+
+    from airflow_provider_idm.synchronization.prepare.previous import Previous
+    from airflow_provider_idm.synchronization.prepare.request import PrepareRequest
+    from airflow_provider_idm.synchronization.prepare.source import SourceFile
+    from airflow_provider_idm.synchronization.prepare.targets import Target
+
+
+@dataclass(frozen=True, slots=True)
+class CleanFiles:
+    """What was made.
+
+    :param entries: for the manifest.
+    :param sorted: the sorted file by target; empty where the sources were lists of changes.
+    :param longest: bytes of the longest record of all source files.
+    """
+
+    entries: tuple[BatchFile, ...]
+    sorted: Mapping[str, Path]
+    longest: int
+
+
+@dataclass(slots=True)
+class _Made:
+    """One target's files so far; hashes are worked out in the background."""
+
+    path: Path
+    columns: tuple[str, ...]
+    rows: int
+    commands: dict[str, int]
+    nullpk: int
+    duplicates: int
+    sha256: Future[str]
+    sorted_sha256: Future[str] | None
+
+
+class FileMaker:
+    """Makes files in a folder.
+
+    :param previous: what full extracts are compared with; None to send them whole.
+    """
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        request: PrepareRequest,
+        folder: Path,
+        previous: Previous | None,
+    ) -> None:
+        self._connection = connection
+        self._request = request
+        self._folder = folder
+        self._previous = previous
+        self._made: dict[str, _Made] = {}
+        self._sorted: dict[str, Path] = {}
+        self._longest = 0
+        self._invalid = InvalidValues()
+        self._hashing = ThreadPoolExecutor(1)
+        self._reading = Reading(
+            request.encoding, request.separator, request.column_name if request.reads_changes else None
+        )
+
+    def read(self, source: SourceFile, targets: Sequence[Target], invalid: InvalidValues) -> None:
+        """Read a source file and make the files of its targets.
+
+        :param invalid: gets what does not convert; once that ends the prepare, nothing more is made.
+        """
+        copies = self._folder / "source"
+        copies.mkdir()
+        table = load(self._connection, source, targets, self._reading, copies)
+        self._longest = max(self._longest, table.structure.longest)
+        check_commands(self._connection, table)
+        for target in targets:
+            find_invalid(self._connection, table, target, self._folder, invalid)
+        self._invalid = invalid
+        if not invalid.total or (self._request.on_invalid_value == "null" and not invalid.in_keys):
+            for target in targets:
+                self._made[target.identifier] = self._make(table, target)
+        shutil.rmtree(copies)
+
+    def finish(self, targets: Iterable[Target]) -> CleanFiles:
+        """Return what was made, once all hashes are known."""
+        entries = tuple(self._entry(t, self._made[t.identifier]) for t in targets)
+        self._hashing.shutdown()
+        return CleanFiles(entries, self._sorted, self._longest)
+
+    def _make(self, table: LoadedTable, target: Target) -> _Made:
+        return (
+            self._make_folded(table, target)
+            if self._request.reads_changes
+            else self._make_sorted(table, target)
+        )
+
+    def _make_sorted(self, table: LoadedTable, target: Target) -> _Made:
+        """A full extract: sent whole, or compared with the one before."""
+        aside = set_aside(self._connection, table, target)
+        nullpk, duplicates = write_side_files(self._connection, table, target, aside, self._folder)
+        path = self._path(target, "sorted.csv")
+        rows = write_sorted(self._connection, table, target, aside, path)
+        self._sorted[target.identifier] = path
+        columns = tuple(c.name for c in target.columns)
+        compared = self._request.is_incremental
+        dated = self._request.effective_date is not None
+        sorted_sha256 = self._hash(path) if compared and dated else None
+        commands: dict[str, int] = {}
+        if compared and self._previous is not None:
+            former, current = self._previous.file(target.identifier), path
+            path = self._path(target, "sorted.delta")
+            longest = clean_length(max(self._longest, self._previous.longest))
+            rows = write_delta(self._connection, target, former, current, path, longest)
+            columns = ("command", *columns)
+            commands = count_commands(self._connection, path, columns, longest)
+        sha256 = self._hash(path)
+        return _Made(path, columns, rows, commands, nullpk, duplicates, sha256, sorted_sha256)
+
+    def _make_folded(self, table: LoadedTable, target: Target) -> _Made:
+        """A list of changes: one command per key."""
+        aside = SetAside(null_keys(table, fold_keys(table, target)), "")
+        nullpk, duplicates = write_side_files(self._connection, table, target, aside, self._folder)
+        path = self._path(target, "sorted.delta")
+        rows = write_folded(self._connection, table, target, self._request.type, path)
+        columns = ("command", *(c.name for c in target.columns), *(("owner",) if target.owner else ()))
+        commands = count_commands(self._connection, path, columns, clean_length(self._longest))
+        return _Made(path, columns, rows, commands, nullpk, duplicates, self._hash(path), None)
+
+    def _path(self, target: Target, end: str) -> Path:
+        return self._folder / f"{target.identifier}.{end}"
+
+    def _hash(self, path: Path) -> Future[str]:
+        return self._hashing.submit(sha256_of, path)
+
+    def _entry(self, target: Target, made: _Made) -> BatchFile:
+        return BatchFile(
+            name=made.path.name,
+            target=target.identifier,
+            kind=target.kind,
+            rows=made.rows,
+            columns=made.columns,
+            size=made.path.stat().st_size,
+            sha256=made.sha256.result(),
+            commands=made.commands,
+            duplicates=made.duplicates,
+            nullpk=made.nullpk,
+            invalid=self._invalid.counts.get(target.identifier, 0),
+            sorted_sha256=made.sorted_sha256.result() if made.sorted_sha256 else None,
+        )

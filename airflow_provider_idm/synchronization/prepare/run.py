@@ -1,0 +1,140 @@
+"""The course of a prepare: lock, read, cleanse, compare, publish."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from airflow_provider_idm.errors import PrepareError
+from airflow_provider_idm.synchronization.engine import open_engine
+from airflow_provider_idm.synchronization.exchange import folder_name
+from airflow_provider_idm.synchronization.prepare.batch import (
+    equal_batch,
+    make_manifest,
+    plan_batch,
+    published_before,
+)
+from airflow_provider_idm.synchronization.prepare.files import CleanFiles, FileMaker
+from airflow_provider_idm.synchronization.prepare.invalid import InvalidValues
+from airflow_provider_idm.synchronization.prepare.lock import locked
+from airflow_provider_idm.synchronization.prepare.previous import PreviousStore
+from airflow_provider_idm.synchronization.prepare.request import PrepareRequest, PrepareResult
+from airflow_provider_idm.synchronization.prepare.source import SourceFile, is_utf8
+from airflow_provider_idm.synchronization.prepare.targets import SUFFIXES, Target, targets_of
+
+if TYPE_CHECKING:
+    from airflow_provider_idm.synchronization.exchange import ConnectorExchange
+    from airflow_provider_idm.synchronization.prepare.batch import Plan
+
+_log = logging.getLogger(__name__)
+
+
+def prepare(request: PrepareRequest) -> PrepareResult:
+    """Cleanse a connector's source files and publish them as a batch.
+
+    :raises SourceFileError: naming file and line, if a source file is missing or is not what its mapping expects.
+    :raises PrepareError: if the batch cannot be made whatever the files hold (date, chain, encoding).
+    :raises LockedError: if another prepare of the connector does not end in time.
+    :raises ExchangeUnavailableError: if the exchange does not answer; the same call may succeed later.
+    """
+    _check(request)
+    targets = targets_of(request.mappings)
+    folder = request.work / folder_name(request.connector)
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / ".prepare.lock", request.connector, request.lock_timeout):
+        for left in folder.glob(".prepare-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        build = Path(tempfile.mkdtemp(prefix=".prepare-", dir=folder))
+        try:
+            return _Prepare(request, targets, folder, build).run()
+        finally:
+            shutil.rmtree(build, ignore_errors=True)
+
+
+class _Prepare:
+    """One prepare, under its connector's lock."""
+
+    def __init__(
+        self, request: PrepareRequest, targets: tuple[Target, ...], folder: Path, build: Path
+    ) -> None:
+        self._request = request
+        self._targets = targets
+        self._build = build
+        self._collect = folder / "Collect"
+        self._store = PreviousStore(folder)
+        self._channel: ConnectorExchange = request.exchange.channel(request.connector)
+
+    def run(self) -> PrepareResult:
+        manifests = self._channel.manifests()
+        self._store.settle(manifests)
+        if (published := published_before(self._request, self._channel)) is not None:
+            _log.info("this task instance published batch %s already", published.batch)
+            return PrepareResult(published, reused=True)
+        plan = plan_batch(self._request, manifests, self._store.read(), datetime.now(UTC))
+        files = self._make_files(plan)
+        if plan.is_backwards:
+            return PrepareResult(equal_batch(self._request, plan, files.entries), reused=True)
+        return self._publish(plan, files)
+
+    def _make_files(self, plan: Plan) -> CleanFiles:
+        request = self._request
+        invalid = InvalidValues()
+        tables = list(dict.fromkeys(t.table for t in self._targets))
+        sources = {table: SourceFile.find(request.sources, table) for table in tables}
+        with open_engine(self._build, request.memory_limit, request.threads) as connection:
+            maker = FileMaker(connection, request, self._build, plan.previous)
+            for table, source in sources.items():
+                maker.read(source, [t for t in self._targets if t.table == table], invalid)
+            for source in sources.values():
+                source.check_unchanged()
+            if invalid.total and (invalid.in_keys or request.on_invalid_value == "fail"):
+                self._collect.mkdir(exist_ok=True)
+                for path in self._build.glob("*.invalid.csv"):
+                    path.replace(self._collect / path.name)
+                raise invalid.error(self._collect)
+            if invalid.total:
+                _log.warning(
+                    "connector %s: %d values did not convert and were emptied",
+                    request.connector,
+                    invalid.total,
+                )
+            return maker.finish(self._targets)
+
+    def _publish(self, plan: Plan, files: CleanFiles) -> PrepareResult:
+        request = self._request
+        manifest = make_manifest(request, plan, files.entries)
+        keeps_previous = not request.plan_only and bool(files.sorted)
+        if keeps_previous:
+            self._store.stage(manifest.batch, manifest.fingerprint, files.sorted, files.longest)
+        self._land()
+        self._channel.publish(manifest, {f.name: self._collect / f.name for f in manifest.files})
+        if keeps_previous:
+            self._store.promote(manifest.batch)
+        _log.info("published batch %s of connector %s", manifest.batch, request.connector)
+        return PrepareResult(manifest, reused=False)
+
+    def _land(self) -> None:
+        """Move everything into ``Collect``, each file as a whole; what an earlier prepare left there goes."""
+        self._collect.mkdir(exist_ok=True)
+        made = {p.name for p in self._build.iterdir() if p.name.endswith(SUFFIXES)}
+        for path in self._collect.iterdir():
+            if path.name.endswith(SUFFIXES) and path.name not in made:
+                path.unlink()
+        for name in sorted(made):
+            (self._build / name).replace(self._collect / name)
+
+
+def _check(request: PrepareRequest) -> None:
+    """Refuse settings that no source file could satisfy."""
+    separator = request.separator
+    if separator is not None and (len(separator) != 1 or not separator.isascii() or separator in '"\r\n\0'):
+        raise PrepareError(
+            f"{separator!r} cannot be a separator; expected one ASCII character such as ',' or ';'"
+        )
+    if request.on_invalid_value not in {"fail", "null"}:
+        raise PrepareError(f"on_invalid_value cannot be {request.on_invalid_value!r}; expected fail or null")
+    is_utf8(request.encoding)

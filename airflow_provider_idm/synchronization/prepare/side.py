@@ -1,0 +1,87 @@
+"""Rows of a source file as they stand in it, with the line on which each begins."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+from airflow_provider_idm.synchronization.engine import literal, scalar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import duckdb
+
+    from airflow_provider_idm.synchronization.prepare.load import LoadedTable
+
+CSV_OPTIONS = "FORMAT csv, DELIMITER ',', QUOTE '\"', ESCAPE '\"', NULLSTR '', COMMENT ''"
+"""Clean files: comma, LF, quotes only where needed (without ``COMMENT ''`` DuckDB would quote ``#``)."""
+
+
+_LONGEST_LINE = 2_000_000
+"""Bytes of a line that DuckDB reads without being told."""
+
+
+def line_size(longest: int) -> str:
+    """Return the option with which DuckDB reads lines of that many bytes."""
+    return f", max_line_size={longest + 1024}" if longest > _LONGEST_LINE else ""
+
+
+def clean_length(longest: int) -> int:
+    """Return bytes that a line of a clean file may have, made from records of at most so many bytes."""
+    return 2 * longest + 4096
+
+
+def source_rows(connection: duckdb.DuckDBPyConnection, table: LoadedTable, wanted: str) -> str:
+    """Return SQL of source rows: ``r`` (the record's number), ``c0`` … ``c<n>`` as they stand, ``line``.
+
+    :param wanted: a query of the record numbers that are wanted.
+    """
+    rows = f"SELECT * FROM ({_all_rows(table)}) WHERE r IN ({wanted})"
+    first = table.structure.first_line
+    extra = table.structure.extra_lines()
+    if not extra.size:
+        return f"SELECT *, {first} + r AS line FROM ({rows})"
+    steps = _extra_table(connection, table)
+    return f"SELECT s.*, {first} + s.r + coalesce(e.n, 0) AS line FROM ({rows}) s ASOF LEFT JOIN {steps} e ON s.r >= e.r"
+
+
+def write_rows(connection: duckdb.DuckDBPyConnection, query: str, header: Sequence[str], path: Path) -> int:
+    """Write a query's rows under a header, whose names may repeat, and return how many there are."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(header)
+    with path.open("wb") as file:
+        file.write(line.getvalue().encode())
+    body = path.with_name(f"{path.name}.body")
+    count = copy(connection, query, body, header=False)
+    if count:
+        with path.open("ab") as file, body.open("rb") as rows:
+            while data := rows.read(1 << 20):
+                file.write(data)
+    body.unlink()
+    return count
+
+
+def copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path, *, header: bool) -> int:
+    """Write a query's rows as a clean file and return how many there are."""
+    options = f"{CSV_OPTIONS}, HEADER {'true' if header else 'false'}"
+    return int(scalar(connection, f"COPY ({query}) TO {literal(str(path))} ({options})"))
+
+
+def _all_rows(table: LoadedTable) -> str:
+    return f"SELECT row_number() OVER () - 1 AS r, * FROM {table.reader}"
+
+
+def _extra_table(connection: duckdb.DuckDBPyConnection, table: LoadedTable) -> str:
+    """Return the table of (record, extra lines before it or further up)."""
+    import numpy as np  # noqa: PLC0415 - heavy
+    import pyarrow as pa  # noqa: PLC0415 - heavy
+
+    name = f"{table.relation}_extra"
+    records, counts = np.unique(table.structure.extra_lines(), return_counts=True)
+    connection.register(f"{name}_steps", pa.table({"r": records, "n": np.cumsum(counts)}))
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT r, n FROM {name}_steps")
+    connection.unregister(f"{name}_steps")
+    return name
