@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 Value = TypeVar("Value")
 
@@ -41,6 +41,22 @@ class Identifiers(Mapping[str, Value]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({list(self)})"
+
+
+class Identified(Protocol):
+    """Anything that has an identifier."""
+
+    @property
+    def identifier(self) -> str:
+        """The identifier."""
+
+
+Element = TypeVar("Element", bound=Identified)
+
+
+def identified(elements: Iterable[Element]) -> Identifiers[Element]:
+    """Return elements by their identifier; the first of each counts."""
+    return Identifiers((element.identifier, element) for element in elements)
 
 
 def same(first: str, second: str) -> bool:

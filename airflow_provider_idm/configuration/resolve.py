@@ -94,7 +94,12 @@ class _Resolver:
         """Refuse to go on if an element that is to be used is wrong."""
         configuration = self._configuration
         entity_types = [configuration.entity_types[mapping.identifier] for mapping in mappings]
-        used: list[Placed] = [configuration.connectors[self._connector], *mappings, *entity_types, *associations]
+        used: list[Placed] = [
+            configuration.connectors[self._connector],
+            *mappings,
+            *entity_types,
+            *associations,
+        ]
         used += [configuration.entity_associations[mapping.identifier] for mapping in associations]
         for mapping in mappings:
             used += mapping.properties
@@ -176,7 +181,8 @@ def _is_bit(candidate: PropertyMapping) -> bool:
 
 
 def _property(entity_type: EntityType, identifier: str) -> EntityProperty:
-    return next(p for p in entity_type.properties if same(p.identifier, identifier))
+    wanted = identifier.casefold()
+    return next(p for p in entity_type.properties if p.identifier.casefold() == wanted)
 
 
 def _with_property_as_defined(form: Format | None, entity_type: EntityType) -> Format | None:

@@ -28,7 +28,8 @@ def synchronize(identifier: str, *parents: str, attributes: str = "") -> str:
 def test_a_job_is_read_with_its_children_in_reading_order(tmp_path: Path) -> None:
     text = """\
 <Job Identifier="Daily" DisplayName_L1="Daily" DisplayName_L2="Quotidien" Agent="Local"
-     CronTabExpression="0 30 3 * * 1-5" CronTimeZone="ServerTime" IsIncremental="1" LogLevel="Debug" UserStartDenied="TRUE">
+     CronTabExpression="0 30 3 * * 1-5" CronTimeZone="ServerTime" IsIncremental="1" LogLevel="Debug"
+     UserStartDenied="TRUE">
   <ExportTask Identifier="Export" Connection="HR" Connector="HR" Level="0" ContinueOnError="true"/>
   <PrepareSynchronizationTask Connector="HR" SynchronizationMode="2" Type="Changes" Level="1">
     <TaskDependsOnTask ParentTask="export"/>

@@ -191,8 +191,8 @@ REFERENCES = {
         'EntityPropertyMapping1="Person:Mial"',
         [
             (
-                "c.xml:33: EntityAssociationMapping Members: EntityPropertyMapping1: the EntityTypeMapping Person has no "
-                "property Mial; did you mean Mail?"
+                "c.xml:33: EntityAssociationMapping Members: EntityPropertyMapping1: the EntityTypeMapping Person has "
+                "no property Mial; did you mean Mail?"
             )
         ],
     ),
@@ -355,8 +355,8 @@ MAPPINGS = {
                 "unique key"
             ),
             (
-                "c.xml:25: warning: EntityTypeMapping Person: Property Disabled: ConnectionColumn is not read: the value "
-                "is a bit of Flags"
+                "c.xml:25: warning: EntityTypeMapping Person: Property Disabled: ConnectionColumn is not read: the "
+                "value is a bit of Flags"
             ),
         ],
     ),
@@ -466,8 +466,8 @@ MAPPINGS = {
         'EntityPropertyMapping1="Organization:Number"',
         [
             (
-                "c.xml:33: EntityAssociationMapping Members: EntityPropertyMapping1 is of Organization, but Property1 of "
-                "Person"
+                "c.xml:33: EntityAssociationMapping Members: EntityPropertyMapping1 is of Organization, but Property1 "
+                "of Person"
             )
         ],
     ),

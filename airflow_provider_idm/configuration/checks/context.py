@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_idm.configuration.columns import FIRST_NAVIGATION
-from airflow_provider_idm.configuration.model import PropertyType
-from airflow_provider_idm.configuration.names import same, suggestion
+from airflow_provider_idm.configuration.model import PropertyType, TaskElement
+from airflow_provider_idm.configuration.names import Identifiers, identified, suggestion
 
 if TYPE_CHECKING:
     from airflow_provider_idm.configuration.model import (
@@ -63,13 +63,12 @@ class Context:
         self, location: Location, subject: str, entity_type: EntityType, name: str
     ) -> EntityProperty | None:
         """Find a property of an entity type; an unknown one is an error with the nearest name."""
-        for candidate in entity_type.properties:
-            if same(candidate.identifier, name):
-                return candidate
+        known = self._properties.get(entity_type.identifier) or identified(entity_type.properties)
+        if name in known:
+            return known[name]
         if self.is_broken(entity_type):
             return None
-        names = [candidate.identifier for candidate in entity_type.properties]
-        message = f"{subject}: the entity type {entity_type.identifier} has no property {name}{suggestion(name, names)}"
+        message = f"{subject}: the entity type {entity_type.identifier} has no property {name}{suggestion(name, known)}"
         self.problems.error(location, message)
         return None
 
@@ -77,6 +76,22 @@ class Context:
         """Return whether a property holds resources: an association names it, or its type says so."""
         key = (entity_type.casefold(), candidate.identifier.casefold())
         return candidate.type is PropertyType.FOREIGN_KEY or key in self._navigation
+
+    @cached_property
+    def tasks(self) -> Identifiers[TaskElement]:
+        """Every task, those outside any job first."""
+        configuration = self.configuration
+        inside = (child for job in configuration.jobs.values() for child in job.children)
+        tasks = [
+            *configuration.tasks.values(),
+            *(child for child in inside if isinstance(child, TaskElement)),
+        ]
+        return identified(tasks)
+
+    @cached_property
+    def _properties(self) -> Identifiers[Identifiers[EntityProperty]]:
+        types = self.configuration.entity_types.values()
+        return Identifiers((e.identifier, identified(e.properties)) for e in types)
 
     @cached_property
     def _navigation(self) -> frozenset[tuple[str, str]]:

@@ -89,7 +89,7 @@ def _check_repeated(context: Context, job: Job, runs: list[Run]) -> None:
 
 def _is_reported(context: Context, run: Run) -> bool:
     """Two tasks written out with one identifier were reported when they were read."""
-    return run.is_written_out and context.configuration.find_task(run.identifier) is not run.task
+    return run.is_written_out and context.tasks.get(run.identifier) is not run.task
 
 
 def _check_agents(context: Context, job: Job, runs: list[Run]) -> None:

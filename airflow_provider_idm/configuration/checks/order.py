@@ -5,7 +5,7 @@ from __future__ import annotations
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
-from airflow_provider_idm.configuration.checks.runs import NO_LEVEL, all_tasks, is_generated
+from airflow_provider_idm.configuration.checks.runs import NO_LEVEL, is_generated
 from airflow_provider_idm.configuration.names import suggestion
 
 if TYPE_CHECKING:
@@ -44,16 +44,15 @@ def check_order(context: Context, job: Job, runs: list[Run]) -> None:
 
 def check_cycles(context: Context) -> None:
     """Check that no task depends on itself, directly or through others; and that parents of definitions exist."""
-    tasks = all_tasks(context.configuration)
+    tasks = context.tasks
     for task in context.configuration.tasks.values():
         for parent in task.depends_on:
-            if parent.casefold() not in tasks and not is_generated(context.configuration, parent):
-                names = [known.identifier for known in tasks.values()]
+            if parent not in tasks and not is_generated(context.configuration, parent):
                 message = (
-                    f"{task.element} {task.identifier}: there is no task {parent}{suggestion(parent, names)}"
+                    f"{task.element} {task.identifier}: there is no task {parent}{suggestion(parent, tasks)}"
                 )
                 context.problems.error(_place(context, task, parent), message)
-    graph = {name: [parent.casefold() for parent in task.depends_on] for name, task in tasks.items()}
+    graph = {name.casefold(): [p.casefold() for p in task.depends_on] for name, task in tasks.items()}
     while (cycle := _cycle(graph)) is not None:
         members = [tasks[name] for name in cycle]
         first = min(range(len(members)), key=lambda n: members[n].location)
@@ -80,7 +79,7 @@ def _place(context: Context, task: TaskElement, parent: str) -> Location:
 
 def _report_absent(context: Context, run: Run, parent: str, place: Location, names: list[str]) -> None:
     configuration = context.configuration
-    is_known = configuration.find_task(parent) is not None
+    is_known = parent in context.tasks
     if not (is_known or run.is_written_out) or is_generated(configuration, parent):
         return  # reported where the task is defined, or made by a scaffolding
     why = "is not run by this job" if is_known else "does not exist"

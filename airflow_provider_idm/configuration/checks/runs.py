@@ -46,13 +46,6 @@ def runs_of(context: Context, job: Job) -> Iterator[Run]:
             yield Run(child.identifier, child.location, level, agent, task, is_written_out=False)
 
 
-def all_tasks(configuration: Configuration) -> dict[str, TaskElement]:
-    """Return every task, in jobs and outside, by identifier in lower case."""
-    inside = (child for job in configuration.jobs.values() for child in job.children)
-    tasks = [*configuration.tasks.values(), *(child for child in inside if isinstance(child, TaskElement))]
-    return {task.identifier.casefold(): task for task in reversed(tasks)}
-
-
 def is_generated(configuration: Configuration, identifier: str) -> bool:
     """Return whether a task's identifier is one that a scaffolding makes."""
     wanted = identifier.casefold()
@@ -68,11 +61,12 @@ def _named_task(context: Context, job: Job, child: Step | TaskOverride) -> TaskE
     configuration = context.configuration
     what = "Step" if isinstance(child, Step) else f"{child.element}Override"
     subject = f"Job {job.identifier}: {what} {child.identifier}"
-    task = configuration.find_task(child.identifier)
+    task = context.tasks.get(child.identifier)
     if task is None:
         if not is_generated(configuration, child.identifier):
-            names = [known.identifier for known in all_tasks(configuration).values()]
-            message = f"{subject}: there is no task {child.identifier}{suggestion(child.identifier, names)}"
+            message = (
+                f"{subject}: there is no task {child.identifier}{suggestion(child.identifier, context.tasks)}"
+            )
             context.problems.error(child.location, message)
     elif isinstance(child, TaskOverride) and task.element != child.element:
         message = f"the task at {task.location} is a {task.element}: expected {task.element}Override"
