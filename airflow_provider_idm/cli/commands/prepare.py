@@ -80,6 +80,16 @@ OnInvalidValueOption = Annotated[
     typer.Option("--on-invalid-value", case_sensitive=False, help="Fail, or empty such values and go on."),
 ]
 
+Encoding = Annotated[
+    str | None, typer.Option("--encoding", metavar="NAME", help="Of the source files; UTF-8 by default.")
+]
+Separator = Annotated[
+    str | None,
+    typer.Option(
+        "--separator", metavar="C", help="Between fields; comma or semicolon as the header has it by default."
+    ),
+]
+
 _COUNTS = ("rows", "duplicates", "nullpk", "invalid", "inserts", "updates", "deletes", "merges")
 
 
@@ -93,6 +103,8 @@ def prepare(
     column_name: ColumnName = "command",
     logical_date: LogicalDate = None,
     on_invalid_value: OnInvalidValueOption = OnInvalidValue.FAIL,
+    encoding: Encoding = None,
+    separator: Separator = None,
     exchange: ExchangeUrl = None,
     work: Work = None,
     memory_limit: MemoryLimit = "1GB",
@@ -118,6 +130,8 @@ def prepare(
         work=work_folder(work),
         effective_date=effective_date,
         on_invalid_value=on_invalid_value.value,
+        encoding=encoding,
+        separator=separator,
         origin=Origin(task="idm prepare"),
         memory_limit=memory_limit,
     )
