@@ -100,14 +100,8 @@ class PrepareSynchronizationTaskOperator(IdmOperator):
         )
         result = prepare(request)
         counts = result.as_dict()
-        self._report(counts, reused=result.reused)
+        for name, numbers in counts["files"].items():
+            told = ", ".join(f"{number:,} {what}" for what, number in numbers.items())
+            self.log.info("%s: %s", name, told)
         context["ti"].xcom_push(key="counts", value=counts)
         return result.manifest.batch
-
-    def _report(self, counts: dict[str, Any], *, reused: bool) -> None:
-        for name, numbers in counts["files"].items():
-            self.log.info("%s: %s", name, ", ".join(f"{what} {number}" for what, number in numbers.items()))
-        if reused:
-            self.log.info("Batch %s was published before with the same content.", counts["batch"])
-        else:
-            self.log.info("Published batch %s of connector %s.", counts["batch"], self.connector)

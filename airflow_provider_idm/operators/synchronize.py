@@ -126,7 +126,7 @@ class SynchronizeTaskOperator(IdmOperator):
             )
             with plan_synchronization(request) as plan:
                 self.log.info("Nothing is changed; this is what a synchronization would do.")
-                for line in plan.result.as_text().splitlines():
+                for line in plan.as_text().splitlines():
                     self.log.info(line)
                 return plan.as_dict()
 
