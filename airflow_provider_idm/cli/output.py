@@ -46,7 +46,7 @@ def as_json(data: Any) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, on_stderr: bool = False) -> None:
-    """Write a table for people; numbers are aligned and grouped. Without rows nothing is written."""
+    """Write a table and a blank line, for people; without rows nothing. The first column is never wrapped."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -58,11 +58,13 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, on_stderr
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for number, column in enumerate(columns):
         is_number = all(isinstance(row[number], int | float | None) for row in found)
-        shown.add_column(column, justify="right" if is_number else "left", overflow="fold")
+        shown.add_column(
+            column, justify="right" if is_number else "left", overflow="fold", no_wrap=number == 0
+        )
     for row in found:
         shown.add_row(*(_cell(value) for value in row))
     width = None if stream.isatty() else _WIDTH_WITHOUT_TERMINAL
-    Console(file=stream, width=width, markup=False, highlight=False, emoji=False).print(shown)
+    Console(file=stream, width=width, markup=False, highlight=False, emoji=False).print(shown, "")
 
 
 def _cell(value: object) -> str:

@@ -91,6 +91,7 @@ Separator = Annotated[
 ]
 
 _COUNTS = ("rows", "duplicates", "nullpk", "invalid", "inserts", "updates", "deletes", "merges")
+_ALWAYS = {"rows", "duplicates", "nullpk"}
 
 
 def prepare(
@@ -149,6 +150,6 @@ def prepare(
 def _show(data: Mapping[str, Any]) -> None:
     """Show the counts on standard error: standard output is for the batch id."""
     files = data["files"]
-    columns = [name for name in _COUNTS if any(name in counts for counts in files.values())]
-    rows = ((name, *(counts.get(column) for column in columns)) for name, counts in files.items())
+    columns = [name for name in _COUNTS if name in _ALWAYS or any(counts[name] for counts in files.values())]
+    rows = ((name, *(counts[column] for column in columns)) for name, counts in files.items())
     output.table(("file", *columns), rows, on_stderr=True)

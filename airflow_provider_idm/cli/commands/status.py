@@ -75,16 +75,23 @@ def _status(repository: Repository, exchange: Exchange, connector: str) -> dict[
 def _show(data: Mapping[str, Any]) -> None:
     stored = ", ".join(f"{count:,} {name}" for name, count in (data["resources"] | data["links"]).items())
     output.table(
-        ("connector", "state", "last effective date", "stored"),
-        [(data["connector"], data["state"], data["last_effective_date"], stored or "nothing")],
+        ("connector", "state", "last effective date (UTC)", "stored"),
+        [(data["connector"], data["state"], _moment(data["last_effective_date"]), stored or "nothing")],
     )
     output.table(
-        ("batch", "state", "mode", "effective date", "finished at", "replaced by"),
+        ("batch", "state", "mode", "effective (UTC)"),
         (
-            (b["id"], b["state"], b["mode"], b["effective_date"], b.get("finished_at"), b.get("replaced_by"))
+            (b["id"], b["state"], b["mode"], _moment(b["effective_date"]))
             for b in (*data["batches"], *data["pending"])
         ),
     )
+    replaced = ((b["id"], b["replaced_by"]) for b in data["batches"] if b["replaced_by"])
+    output.table(("cancelled batch", "replaced by"), replaced)
     last = next((b for b in reversed(data["batches"]) if b["id"] == data["last_batch"] and b["result"]), None)
     if last is not None:
         show_counts(last["result"])
+
+
+def _moment(text: str | None) -> str:
+    """Return an ISO date and time as people read it, to the second."""
+    return text[:19].replace("T", " ") if text else ""
