@@ -9,6 +9,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -92,3 +94,22 @@ def test_the_data_is_as_untidy_as_real_extracts_are(tmp_path: Path) -> None:
     values = "".join(value for row in source for value in row.values())
     assert all(character in values for character in '";\néŁ李И')
     assert len(source[0]) == 15
+
+
+@pytest.mark.slow
+def test_the_run_goes_through_every_mode(tmp_path: Path) -> None:
+    printed = benchmarks("run", "--entries", "1000", "--folder", str(tmp_path), "--json")
+
+    steps = json.loads(printed)["steps"]
+    assert [step["name"] for step in steps] == [
+        "prepare Initial",
+        "synchronize Initial",
+        "prepare Complete, changes",
+        "synchronize Complete, changes",
+        "prepare Incremental, changes",
+        "synchronize Incremental, changes",
+        "prepare Complete, no changes",
+        "synchronize Complete, no changes",
+    ]
+    assert all(step["rows"] > 0 and step["seconds"] > 0 and step["peak_mib"] > 10 for step in steps)
+    assert list(tmp_path.iterdir()) == []
