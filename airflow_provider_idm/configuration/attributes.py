@@ -57,7 +57,7 @@ def file_identifier(value: str) -> str | None:
     name = value.strip()
     if name and not names_a_file(name):
         raise ValueError(
-            f"expected a name that a file can have: at most {MAX_LENGTH} characters, none of "
+            f"expected a name that a file can have: at most {MAX_LENGTH} bytes, none of "
             f"{FORBIDDEN_IN_FILE_NAMES}, no dot at either end"
         )
     return name or None

@@ -329,11 +329,11 @@ class TaskElement:
     xml: str = ""
 
     def get(self, name: str) -> str | None:
-        """Return an attribute as written, the name in any case; None if it is absent or empty."""
+        """Return an attribute without space around it, the name in any case; None if it is absent or empty."""
         wanted = name.casefold()
         for key, value in self.attributes.items():
             if key.casefold() == wanted:
-                return value or None
+                return value.strip() or None
         return None
 
     def get_bool(self, name: str, *, default: bool = False) -> bool:

@@ -15,7 +15,7 @@ _PROPERTY = re.compile(r"[^\W\d_]\w*")
 _CONNECTION = re.compile(r"[^\W\d_](?:[^\W_]|[.-])*")
 _NOT_IN_DAG_IDS = re.compile(r"[^\w.-]")
 MAX_LENGTH: Final = 200
-"""Characters of an identifier that names files: leaves room for ``.duplicates.csv`` and the like."""
+"""Bytes of an identifier that names files: leaves room for ``.duplicates.csv`` and the like."""
 _ALIKE: Final = 0.5
 """How much of two names must be the same: half, so that HX still suggests HR."""
 
@@ -90,7 +90,7 @@ def dag_id(job: str) -> str:
 def names_a_file(name: str) -> bool:
     """Return whether an identifier can be (part of) a file or folder name anywhere."""
     stem = name.strip(". ")
-    return stem == name and len(name) <= MAX_LENGTH and _FILE_NAME.fullmatch(name) is not None
+    return stem == name and len(name.encode()) <= MAX_LENGTH and _FILE_NAME.fullmatch(name) is not None
 
 
 def is_property_identifier(name: str) -> bool:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from airflow_provider_idm.configuration.model import Location, Problem, Severity
 from airflow_provider_idm.errors import ConfigurationError
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Problems:
@@ -14,15 +18,20 @@ class Problems:
 
     def error(self, location: Location, message: str) -> None:
         """Note something that stops the configuration from being used."""
-        self._found.setdefault(Problem(location, message))
+        self._found.setdefault(Problem(location, _one_line(message)))
 
     def warning(self, location: Location, message: str) -> None:
         """Note something that is probably not meant."""
-        self._found.setdefault(Problem(location, message, Severity.WARNING))
+        self._found.setdefault(Problem(location, _one_line(message), Severity.WARNING))
 
     def all(self) -> tuple[Problem, ...]:
         """Return every problem, by file and line."""
         return tuple(sorted(self._found))
+
+
+def _one_line(message: str) -> str:
+    """Write control characters and line breaks of a value as escapes: a problem is one line."""
+    return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], message)
 
 
 def errors_of(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:

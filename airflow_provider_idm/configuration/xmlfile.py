@@ -6,11 +6,12 @@ bomb nor an external entity is ever looked at.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from lxml import etree
 
@@ -107,14 +108,15 @@ def read_file(path: Path, folder: Path, problems: Problems) -> XmlFile | None:
     except OSError as error:
         problems.error(Location(name, 1), f"the file cannot be read: {error.strerror}")
         return None
-    if _has_doctype(data):
+    try:
+        _refuse_doctype(data)
+        root = etree.fromstring(data, _parser())
+    except _DoctypeError:
         message = (
             "a document type declaration (DOCTYPE) is not allowed: remove it, with the entities it declares"
         )
         problems.error(Location(name, _line_of_doctype(data)), message)
         return None
-    try:
-        root = etree.fromstring(data, _parser())
     except etree.XMLSyntaxError as error:
         problems.error(Location(name, max(error.lineno or 1, 1)), f"not well-formed XML: {_one_line(error)}")
         return None
@@ -134,9 +136,11 @@ def _is_usable(file: XmlFile, problems: Problems) -> bool:
     return not included
 
 
-def _parser() -> etree.XMLParser:
+def _parser(target: object = None) -> etree.XMLParser:
     # Comments and instructions are of no use; without a DTD huge_tree cannot be misused by entities.
-    return etree.XMLParser(
+    make: Any = etree.XMLParser
+    parser: etree.XMLParser = make(
+        target=target,
         resolve_entities=False,
         no_network=True,
         load_dtd=False,
@@ -146,19 +150,13 @@ def _parser() -> etree.XMLParser:
         remove_pis=True,
         huge_tree=True,
     )
+    return parser
 
 
-def _has_doctype(data: bytes) -> bool:
-    target = cast("Any", _PrologTarget())
-    parser = etree.XMLParser(target=target, resolve_entities=False, no_network=True, load_dtd=False)
-    try:
-        parser.feed(data)
-        parser.close()
-    except _DoctypeError:
-        return True
-    except (_RootReachedError, etree.XMLSyntaxError):
-        return False  # broken XML is reported by the parse proper
-    return False
+def _refuse_doctype(data: bytes) -> None:
+    """Look at a file up to its root element, with a parser of the same settings as the one that reads on."""
+    with contextlib.suppress(_RootReachedError):
+        etree.fromstring(data, _parser(_PrologTarget()))
 
 
 def _line_of_doctype(data: bytes) -> int:

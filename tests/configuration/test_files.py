@@ -181,6 +181,24 @@ def test_a_document_type_declaration_is_found_in_utf_16_too(tmp_path: Path) -> N
     assert problems(tmp_path, a=text.encode("utf-16")) == [f"a.xml:3: {NO_DOCTYPE}"]
 
 
+def test_a_document_type_declaration_is_found_behind_a_very_long_comment(tmp_path: Path) -> None:
+    text = (
+        b"<!--\n"
+        + b"x" * 11_000_000
+        + b"-->\n"
+        + DECLARATIONS["entity bomb"]
+        + b'<ConfigurationFile a="&x;"/>'
+    )
+
+    assert problems(tmp_path, a=text) == [f"a.xml:3: {NO_DOCTYPE}"]
+
+
+def test_a_problem_is_one_line_whatever_the_value(tmp_path: Path) -> None:
+    assert problems(tmp_path, a='<Connector Identifier="A" IsDeactivated="&#10;b.xml:1:&#13;&#133;" />') == [
+        r'a.xml:2: Connector A: IsDeactivated="\nb.xml:1:\r\x85": expected true, false, 1 or 0'
+    ]
+
+
 def test_an_entity_that_is_not_declared_is_an_error(tmp_path: Path) -> None:
     assert problems(tmp_path, a='<Agent Identifier="&x;"/>') == [
         "a.xml:2: not well-formed XML: Entity 'x' not defined"

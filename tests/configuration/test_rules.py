@@ -77,7 +77,7 @@ ATTRIBUTES = {
         [
             (
                 'c.xml:14: EntityType ../../Person: Identifier="../../Person": expected a name that a file can have: at '
-                'most 200 characters, none of < > : " / \\ | ? *, no dot at either end'
+                'most 200 bytes, none of < > : " / \\ | ? *, no dot at either end'
             ),
         ],
     ),
