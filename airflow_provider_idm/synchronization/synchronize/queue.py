@@ -107,8 +107,9 @@ def check_applicable(
             f"{name} is an Initial, but the repository holds {stored:,} resources of {manifest.connector} already: "
             "use mode Complete"
         )
-    if manifest.mode is SynchronizationMode.INCREMENTAL and manifest.based_on != state.last_batch:
+    broken = manifest.based_on is None or manifest.based_on != state.last_batch
+    if manifest.mode is SynchronizationMode.INCREMENTAL and broken:
         raise ChainError(
-            f"{name} leads on from batch {manifest.based_on}, but the last batch applied to the repository is "
+            f"{name} leads on from batch {manifest.based_on or 'none'}, but the last batch applied to the repository is "
             f"{state.last_batch or 'none'}: changes between them are missing. Run a Complete of {manifest.connector}"
         )
