@@ -83,9 +83,8 @@ def find_files(folder: Path, problems: Problems) -> list[Path]:
         place = Location(_relative(Path(error.filename or folder), folder), 1)
         problems.error(place, f"the folder cannot be read: {error.strerror}")
 
-    if not folder.is_dir():
-        what = "is a file, expected a folder of XML files" if folder.exists() else "the folder does not exist"
-        problems.error(Location(_printable(str(folder)), 1), what)
+    if wrong := _why_no_folder(folder):
+        problems.error(Location(_printable(str(folder)), 1), wrong)
         return []
     found: list[Path] = []
     visited: set[str] = set()
@@ -100,10 +99,22 @@ def find_files(folder: Path, problems: Problems) -> list[Path]:
     return sorted(found, key=lambda path: _relative(path, folder))
 
 
+def _why_no_folder(folder: Path) -> str:
+    try:
+        if folder.is_dir():
+            return ""
+        return "is a file, expected a folder of XML files" if folder.exists() else "the folder does not exist"
+    except OSError as error:
+        return f"the folder cannot be read: {error.strerror}"
+
+
 def read_file(path: Path, folder: Path, problems: Problems) -> XmlFile | None:
     """Parse one file; None, and an error noted, if it cannot be used."""
     name = _relative(path, folder)
     try:
+        if path.exists() and not path.is_file():
+            problems.error(Location(name, 1), "is a device or pipe, expected a file")
+            return None
         data = path.read_bytes()
     except OSError as error:
         problems.error(Location(name, 1), f"the file cannot be read: {error.strerror}")

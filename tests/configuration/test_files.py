@@ -48,6 +48,20 @@ def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     ]
 
 
+def test_a_folder_that_cannot_be_looked_at_is_an_error(tmp_path: Path) -> None:
+    folder = tmp_path / ("x" * 300)
+
+    assert [str(p) for p in check_configuration(folder).problems] == [
+        f"{folder}:1: the folder cannot be read: File name too long"
+    ]
+
+
+def test_a_pipe_is_an_error_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.xml")
+
+    assert problems(tmp_path) == ["a.xml:1: is a device or pipe, expected a file"]
+
+
 def test_a_file_in_place_of_the_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.xml").write_text(document(""))
 
