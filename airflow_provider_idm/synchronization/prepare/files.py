@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_idm.synchronization.exchange import BatchFile, sha256_of
 from airflow_provider_idm.synchronization.prepare.cleanse import (
-    SetAside,
-    null_keys,
+    DUPLICATES,
+    NULLPK,
     set_aside,
     write_side_files,
     write_sorted,
@@ -55,10 +55,10 @@ class _Made:
     columns: tuple[str, ...]
     rows: int
     commands: dict[str, int]
-    nullpk: int
-    duplicates: int
     sha256: Future[str]
     sorted_sha256: Future[str] | None
+    nullpk: int = 0
+    duplicates: int = 0
 
 
 class FileMaker:
@@ -101,8 +101,7 @@ class FileMaker:
             find_invalid(self._connection, table, target, self._folder, invalid)
         self._invalid = invalid
         if not invalid.total or (self._request.on_invalid_value == "null" and not invalid.in_keys):
-            for target in targets:
-                self._made[target.identifier] = self._make(table, target)
+            self._make_all(table)
         shutil.rmtree(copies)
 
     def finish(self, targets: Iterable[Target]) -> CleanFiles:
@@ -111,19 +110,21 @@ class FileMaker:
         self._hashing.shutdown()
         return CleanFiles(entries, self._sorted, self._longest)
 
-    def _make(self, table: LoadedTable, target: Target) -> _Made:
-        return (
-            self._make_folded(table, target)
-            if self._request.reads_changes
-            else self._make_sorted(table, target)
-        )
+    def _make_all(self, table: LoadedTable) -> None:
+        changes = self._request.reads_changes
+        keys = [fold_keys(table, t) if changes else [table.value(c) for c in t.keys] for t in table.targets]
+        set_aside(self._connection, table, keys, with_duplicates=not changes)
+        counts = write_side_files(self._connection, table, self._folder)
+        for target in table.targets:
+            made = self._make_folded(table, target) if changes else self._make_sorted(table, target)
+            made.nullpk = counts[target.identifier, NULLPK]
+            made.duplicates = counts[target.identifier, DUPLICATES]
+            self._made[target.identifier] = made
 
     def _make_sorted(self, table: LoadedTable, target: Target) -> _Made:
-        """A full extract: sent whole, or compared with the one before."""
-        aside = set_aside(self._connection, table, target)
-        nullpk, duplicates = write_side_files(self._connection, table, target, aside, self._folder)
+        """Make the file of a full extract: sent whole, or compared with the one before."""
         path = self._path(target, "sorted.csv")
-        rows = write_sorted(self._connection, table, target, aside, path)
+        rows = write_sorted(self._connection, table, target, path)
         self._sorted[target.identifier] = path
         columns = tuple(c.name for c in target.columns)
         compared = self._request.is_incremental
@@ -138,17 +139,15 @@ class FileMaker:
             columns = ("command", *columns)
             commands = count_commands(self._connection, path, columns, longest)
         sha256 = self._hash(path)
-        return _Made(path, columns, rows, commands, nullpk, duplicates, sha256, sorted_sha256)
+        return _Made(path, columns, rows, commands, sha256, sorted_sha256)
 
     def _make_folded(self, table: LoadedTable, target: Target) -> _Made:
-        """A list of changes: one command per key."""
-        aside = SetAside(null_keys(table, fold_keys(table, target)), "")
-        nullpk, duplicates = write_side_files(self._connection, table, target, aside, self._folder)
+        """Make the file of a list of changes: one command per key."""
         path = self._path(target, "sorted.delta")
         rows = write_folded(self._connection, table, target, self._request.type, path)
         columns = ("command", *(c.name for c in target.columns), *(("owner",) if target.owner else ()))
         commands = count_commands(self._connection, path, columns, clean_length(self._longest))
-        return _Made(path, columns, rows, commands, nullpk, duplicates, self._hash(path), None)
+        return _Made(path, columns, rows, commands, self._hash(path), None)
 
     def _path(self, target: Target, end: str) -> Path:
         return self._folder / f"{target.identifier}.{end}"

@@ -24,7 +24,7 @@ def write_folded(
 ) -> int:
     """Write ``<name>.sorted.delta`` and return its rows."""
     keys = fold_keys(table, target)
-    repeated = repeated_keys(connection, table, keys)
+    repeated = repeated_keys(connection, table, keys) or "false"
     # an update of a directory export brings only what has changed
     update = "merge" if type_ is SourceType.ACTIVE_DIRECTORY else "update"
     command = f"CASE command WHEN 'update' THEN '{update}' ELSE command END"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from airflow_provider_idm.errors import SourceFileError
 from airflow_provider_idm.synchronization.engine import literal, scalar
-from airflow_provider_idm.synchronization.prepare.side import source_rows, write_rows
+from airflow_provider_idm.synchronization.prepare.side import append, source_rows, write_header
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,6 +82,7 @@ def find_invalid(
     wanted = f"SELECT rowid FROM {table.relation} WHERE {table.invalid(target)}"
     if scalar(connection, f"{wanted} LIMIT 1") is None:
         return
+    table.verbatim = {}  # the values that did not convert stand in the source alone
     rows = f"{table.relation}_invalid"
     texts = ", ".join(f"c{n}" for n in range(len(table.header.names)))
     commands = (
@@ -98,11 +99,12 @@ def find_invalid(
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE {rows} AS WITH source_rows AS MATERIALIZED "
         f"({source_rows(connection, table, wanted)}) {' UNION ALL '.join(parts)}"
-    )
+    ).fetchall()
     names = [*table.header.names, "column", "value", "expected", "line"]
     query = f"SELECT {texts}, source_column, value, expected, line FROM {rows} ORDER BY r, place"
     path = folder / f"{target.identifier}.invalid.csv"
-    into.counts[target.identifier] = write_rows(connection, query, names, path)
+    write_header(path, names)
+    into.counts[target.identifier] = append(connection, query, path)
     into.in_keys |= bool(scalar(connection, f"SELECT bool_or(is_key) FROM {rows}"))
     first = connection.execute(
         f"SELECT line, source_column, value, expected FROM {rows} ORDER BY r, place LIMIT {NAMED - len(into.named)}"

@@ -49,7 +49,7 @@ class LoadedTable:
     :param relation: the table in DuckDB; its ``rowid`` is the record's number, from 0 in file order.
     :param values: the name of the canonical column for a source column and a likeness.
     :param reader: SQL that reads all source columns as ``c0``, ``c1`` …, in file order.
-    :param verbatim: whether ``relation`` holds every source column as it stands: (``c<n>``, canonical column).
+    :param verbatim: if ``relation`` holds every source column as it stands: its canonical column by ``c<n>``.
     """
 
     source: SourceFile
@@ -61,6 +61,7 @@ class LoadedTable:
     nul: bool
     values: dict[tuple[str, tuple[object, ...]], str] = field(default_factory=dict)
     command: str | None = None
+    verbatim: dict[str, str] = field(default_factory=dict)
 
     def value(self, column: TargetColumn) -> str:
         """Return the column of ``relation`` that holds a target's column."""
@@ -158,7 +159,7 @@ def _try_create(connection: duckdb.DuckDBPyConnection, table: LoadedTable) -> So
     import duckdb  # noqa: PLC0415 - heavy
 
     try:
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE {table.relation} AS {_select(table)}")
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {table.relation} AS {_select(table)}").fetchall()
     except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
         reason = str(error).strip().splitlines()[0]
         return SourceFileError(f"{table.source.path} cannot be read as CSV: {reason}")
@@ -201,6 +202,18 @@ def _invalid(table: LoadedTable, target: Target) -> str:
     if others and table.command is not None:
         return f"({condition} OR (command IS DISTINCT FROM 'delete' AND ({' OR '.join(others)})))"
     return f"({' OR '.join([*keys, *others])})"
+
+
+def _find_verbatim(table: LoadedTable) -> None:
+    """Note if no source column needs to be read again to be shown as it stands."""
+    found = {
+        table.text(c.source): table.value(c)
+        for t in table.targets
+        for c in t.read_columns
+        if not c.conversion.steps
+    }
+    if len(found) == len(table.header.names):
+        table.verbatim = dict(sorted(found.items(), key=lambda item: int(item[0][1:])))
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, table: LoadedTable) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 from typing import TYPE_CHECKING
 
 from airflow_provider_idm.synchronization.engine import literal, scalar
@@ -48,18 +49,19 @@ def source_rows(connection: duckdb.DuckDBPyConnection, table: LoadedTable, wante
     return f"SELECT s.*, {first} + s.r + coalesce(e.n, 0) AS line FROM ({rows}) s ASOF LEFT JOIN {steps} e ON s.r >= e.r"
 
 
-def write_rows(connection: duckdb.DuckDBPyConnection, query: str, header: Sequence[str], path: Path) -> int:
-    """Write a query's rows under a header, whose names may repeat, and return how many there are."""
+def write_header(path: Path, names: Sequence[str]) -> None:
+    """Begin a clean file; unlike in a table, names may repeat or be empty."""
     line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(header)
-    with path.open("wb") as file:
-        file.write(line.getvalue().encode())
+    csv.writer(line, lineterminator="\n").writerow(names)
+    path.write_text(line.getvalue(), encoding="utf-8", newline="")
+
+
+def append(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
+    """Add a query's rows to a clean file and return how many there are."""
     body = path.with_name(f"{path.name}.body")
     count = copy(connection, query, body, header=False)
-    if count:
-        with path.open("ab") as file, body.open("rb") as rows:
-            while data := rows.read(1 << 20):
-                file.write(data)
+    with path.open("ab") as file, body.open("rb") as rows:
+        shutil.copyfileobj(rows, file, 1 << 20)
     body.unlink()
     return count
 
@@ -71,6 +73,9 @@ def copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path, *, heade
 
 
 def _all_rows(table: LoadedTable) -> str:
+    if table.verbatim:
+        texts = ", ".join(f"{value} AS {text}" for text, value in table.verbatim.items())
+        return f"SELECT rowid AS r, {texts} FROM {table.relation}"
     return f"SELECT row_number() OVER () - 1 AS r, * FROM {table.reader}"
 
 
@@ -82,6 +87,6 @@ def _extra_table(connection: duckdb.DuckDBPyConnection, table: LoadedTable) -> s
     name = f"{table.relation}_extra"
     records, counts = np.unique(table.structure.extra_lines(), return_counts=True)
     connection.register(f"{name}_steps", pa.table({"r": records, "n": np.cumsum(counts)}))
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT r, n FROM {name}_steps")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT r, n FROM {name}_steps").fetchall()
     connection.unregister(f"{name}_steps")
     return name
