@@ -31,7 +31,7 @@ from airflow_provider_idm.repository import Repository
 ROOT = Path(__file__).resolve().parents[1]
 LOG_TAIL = 40
 SIDE_FILES = {
-    "nullpk": "no key",
+    "nullpk": "a key is empty",
     "duplicates": "key seen before",
     "invalid": "value does not fit",
     "orphans": "no such resource",

@@ -307,4 +307,4 @@ def test_an_error_of_the_connector_is_listed_with_file_and_line(
     run = hr(DAY_1)
 
     assert run.states["prepare"] == "failed"
-    assert "HR.xml:19: " in "".join(capfd.readouterr())
+    assert "HR.xml:18: " in "".join(capfd.readouterr())
