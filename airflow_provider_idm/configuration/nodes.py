@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from lxml.etree import _Element
 
-    from airflow_provider_idm.configuration.definitions import Element
+    from airflow_provider_idm.configuration.element import Element
     from airflow_provider_idm.configuration.model import Location
     from airflow_provider_idm.configuration.problems import Problems
 

@@ -12,13 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow_provider_idm.configuration import build, build_jobs
 from airflow_provider_idm.configuration.checks import check
 from airflow_provider_idm.configuration.checks.context import Context
-from airflow_provider_idm.configuration.definitions import (
-    DEPENDENCY,
-    JOB,
-    SCAFFOLDINGS,
-    root_definition,
-    task_definition,
-)
+from airflow_provider_idm.configuration.definitions import root_definition
+from airflow_provider_idm.configuration.definitions_jobs import DEPENDENCY, JOB, SCAFFOLDINGS, task_definition
 from airflow_provider_idm.configuration.model import Configuration, Location
 from airflow_provider_idm.configuration.names import Identifiers
 from airflow_provider_idm.configuration.nodes import Node, NodeReader

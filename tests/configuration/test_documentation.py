@@ -8,14 +8,9 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_idm.configuration import connector_mappings, read_configuration
-from airflow_provider_idm.configuration.definitions import (
-    ENTITY_ELEMENTS,
-    JOB,
-    KNOWN_TASKS,
-    SCAFFOLDINGS,
-    STEP,
-    Element,
-)
+from airflow_provider_idm.configuration.definitions import ENTITY_ELEMENTS
+from airflow_provider_idm.configuration.definitions_jobs import JOB, KNOWN_TASKS, SCAFFOLDINGS, STEP
+from airflow_provider_idm.configuration.element import Element
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 CHILDREN = (

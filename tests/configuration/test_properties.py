@@ -17,7 +17,8 @@ from airflow_provider_idm.configuration.columns import (
     column_length,
     column_name,
 )
-from airflow_provider_idm.configuration.definitions import ENTITY_ELEMENTS, KNOWN_TASKS, SCAFFOLDINGS
+from airflow_provider_idm.configuration.definitions import ENTITY_ELEMENTS
+from airflow_provider_idm.configuration.definitions_jobs import KNOWN_TASKS, SCAFFOLDINGS
 from airflow_provider_idm.configuration.problems import errors_of
 from airflow_provider_idm.errors import ConfigurationError
 from tests.configuration.texts import RIGHT, check, document
