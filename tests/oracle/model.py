@@ -186,6 +186,8 @@ def _fold_owned(
     lines = []
     for primary in sorted(folded):
         command, own, other = folded[primary]
+        if command != "delete":
+            own = known[primary]  # the entity's key after all of its rows
         keys = [own, other] if owner == 1 else [other, own]
         lines.append([command, *keys, primary])
     return CleanFile(["command", "key1", "key2", "owner"], lines)
@@ -318,7 +320,10 @@ class Model:
             if mode != "Incremental":
                 self.rows[association.identifier] = {(r["key1"], r["key2"]) for r in file.rows()}
             elif "owner" in file.columns:
-                self._change_owned(association, file.rows(), resources_before)
+                entity = association.type1 if self.shape.owner(association) == 1 else association.type2
+                primary = self.shape.type(entity).primary.identifier
+                merged = {r[primary] for r in files[entity].rows() if r["command"] == "merge"}
+                self._change_owned(association, file.rows(), merged, resources_before)
             else:
                 rows_now = self.rows[association.identifier]
                 rows_now -= {(r["key1"], r["key2"]) for r in file.rows() if r["command"] == "delete"}
@@ -346,22 +351,47 @@ class Model:
         return anomalies
 
     def _change_owned(
-        self, association: Association, rows: Sequence[Row], before: dict[str, dict[str, Row]]
+        self,
+        association: Association,
+        rows: Sequence[Row],
+        merged: set[str],
+        before: dict[str, dict[str, Row]],
     ) -> None:
+        """Let each entity's row replace its links; a merge without a new link renames the entity in its old one."""
         owner = self.shape.owner(association)
         own_key = association.key1 if owner == 1 else association.key2
         type_id = association.type1 if owner == 1 else association.type2
         own, other = ("key1", "key2") if owner == 1 else ("key2", "key1")
         at = 0 if owner == 1 else 1
+
+        def key_of(state: dict[str, dict[str, Row]], primary: str) -> str:
+            return state[type_id].get(primary, {}).get(own_key, "")
+
         gone: set[str] = set()
+        taken: set[str] = set()
         new: set[Pair] = set()
         for row in rows:
-            stored_key = before[type_id].get(row["owner"], {}).get(own_key, "")
-            current_key = row[own] or self.resources[type_id].get(row["owner"], {}).get(own_key, "")
-            gone |= {stored_key} if row["command"] == "delete" and stored_key else {stored_key, current_key}
-            if row["command"] != "delete" and current_key and row[other]:
-                new.add((current_key, row[other]) if owner == 1 else (row[other], current_key))
-        kept = {pair for pair in self.rows[association.identifier] if pair[at] not in gone}
+            stored_key = key_of(before, row["owner"])
+            current_key = row[own] or key_of(self.resources, row["owner"])
+            gone.add(stored_key or current_key)
+            if row["command"] != "delete":
+                taken.add(current_key)
+                if current_key and row[other]:
+                    new.add((current_key, row[other]) if owner == 1 else (row[other], current_key))
+        renamed: dict[str, set[str]] = {}
+        for primary in merged - {row["owner"] for row in rows}:
+            former, current = key_of(before, primary), key_of(self.resources, primary)
+            if former and former != current:
+                renamed.setdefault(former, set()).add(current)
+        kept: set[Pair] = set()
+        for pair in self.rows[association.identifier]:
+            key = pair[at]
+            if key in gone:
+                continue
+            if key in renamed:
+                kept |= {(k, pair[1]) if owner == 1 else (pair[0], k) for k in renamed[key]}
+            elif key not in taken:
+                kept.add(pair)
         self.rows[association.identifier] = kept | new
 
     def _outcome(

@@ -227,7 +227,8 @@ class World:
             if source_type == "Changes":
                 return [("update", row)]
             return [("delete", self._only_key(row, key)), ("insert", row)] if known else []
-        return [("merge" if source_type == "Changes" else "update", row)]
+        changed = {c: v if c == key or v != former[c] else "" for c, v in row.items()}
+        return [("merge" if source_type == "Changes" else "update", changed)]
 
     @staticmethod
     def _only_key(row: Row, key: str) -> Row:

@@ -7,21 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from tests.oracle.harness import Harness
 from tests.oracle.runner import Runner
 from tests.oracle.sequences import steps
 from tests.oracle.shapes import SHAPES
+from tests.synchronize.conftest import make_tables
 
 if TYPE_CHECKING:
     from tests.conftest import Databases
-
-
-def make_tables(url: str) -> None:
-    from airflow_provider_idm.repository import Repository
-
-    Repository.open(url).close()
 
 
 @pytest.mark.parametrize("prepared", [False, True], ids=["by hand", "prepared"])
@@ -31,6 +26,7 @@ def test_repository_equals_the_model_after_every_batch(
 ) -> None:
     shape = SHAPES[name]
 
+    @settings(max_examples=max(1, settings.default.max_examples // 2))
     @given(steps(shape))
     def sequences(drawn: list) -> None:
         url = databases.prepared(make_tables)

@@ -24,8 +24,8 @@ from tests.synchronize.scenario import FIRST, SECOND, THIRD, delta, full, model_
 if TYPE_CHECKING:
     from tests.synchronize.conftest import MakeHarness
 
-NOTHING_APPLIED = ("UJ_TaskInstances", "UJ_JobInstances")
-"""Tables that record an attempt whatever became of it."""
+NOTHING_APPLIED = ("UJ_TaskInstances", "UJ_JobInstances", "UJ_Counters")
+"""Tables that record an attempt whatever became of it; ids set aside for one that failed are never used."""
 
 
 def day(number: int) -> datetime:
@@ -407,7 +407,7 @@ def test_it_stops_at_the_first_batch_that_fails(filled: Harness) -> None:
     assert behind not in filled.channel.finished()
 
 
-@pytest.mark.parametrize("part", [0.15, 0.4, 0.6, 0.75, 0.9, 1.0])
+@pytest.mark.parametrize("part", [0.2, 0.5, 0.8, 1.0])
 def test_a_failure_leaves_the_repository_as_it_was(filled: Harness, part: float) -> None:
     """Whatever statement of it the database refuses."""
     counted = _count_statements(filled, FIRST)
