@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 CHUNK = 4 * 1024 * 1024
 """Bytes read at a time."""
 
-_WHOLE_PUT = frozenset(
+_OBJECT_STORES = frozenset(
     {
         "memory",
         "s3",
@@ -172,7 +172,7 @@ class Storage:
                 _flush(Path(path))
             return
         with self._guard(path):
-            self.fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+            self._make_parent(path)
             self.fs.put_file(str(source), path)
 
     def write(self, content: bytes, *names: str) -> None:
@@ -182,11 +182,15 @@ class Storage:
             if self.is_local:
                 _write_local(Path(path), content)
                 return
-            self.fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+            self._make_parent(path)
             if self._puts_whole:
                 self.fs.pipe_file(path, content)
             else:
                 self._write_and_move(path, content)
+
+    def _make_parent(self, path: str) -> None:
+        if not self._is_object_store:  # which has no folders, and might take it for an order to make a bucket
+            self.fs.makedirs(path.rpartition("/")[0], exist_ok=True)
 
     def _write_and_move(self, path: str, content: bytes) -> None:
         temporary = f"{path}.{secrets.token_hex(8)}.tmp"
@@ -205,9 +209,13 @@ class Storage:
         return (protocol,) if isinstance(protocol, str) else tuple(protocol)
 
     @property
+    def _is_object_store(self) -> bool:
+        return not _OBJECT_STORES.isdisjoint(self._protocols)
+
+    @property
     def _puts_whole(self) -> bool:
         has_no_rename = getattr(type(self.fs), "mv", None) is fsspec.AbstractFileSystem.mv
-        return has_no_rename or not _WHOLE_PUT.isdisjoint(self._protocols)
+        return has_no_rename or self._is_object_store
 
     @contextmanager
     def _guard(self, path: str) -> Iterator[None]:
