@@ -34,7 +34,7 @@ def open_engine(
     try:
         connection = duckdb.connect(
             ":memory:",
-            config={
+            config={  # type: ignore[arg-type]  # a dict of text is one of the unions, invariant or not
                 "memory_limit": memory_limit,
                 "temp_directory": str(spill),
                 "autoinstall_known_extensions": "false",

@@ -221,4 +221,4 @@ def _begin(connection: Connection) -> None:
 
 
 def _sql(statement: Select[Any]) -> str:
-    return str(statement.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))  # type: ignore[no-untyped-call]
+    return str(statement.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))

@@ -1,7 +1,8 @@
 """From association rows to links: resolve keys, set orphans aside, settle conflicts, compare with what is stored.
 
-Tables of association ``n``: ``link_n`` (stored links in scope) and ``remembered_n`` (stored rows without a link) come in;
-``desired_n`` and ``unresolved_n`` are what they should be; ``link_change_n`` and ``remembered_change_n`` the difference.
+Tables of association ``n``: ``link_n`` (stored links in scope) and ``remembered_n`` (stored rows without a link) come
+in; ``desired_n`` and ``unresolved_n`` are what they should be; ``link_change_n`` and ``remembered_change_n`` the
+difference.
 """
 
 from __future__ import annotations

@@ -104,7 +104,8 @@ class RowScope:
             "owned",
             f"""SELECT d.command, d.owner, d.{own} AS given, d.{other} AS other, s.{key} AS before,
                        CASE WHEN c.op = 'delete' THEN NULL WHEN c.op IS NULL THEN s.{key} ELSE c.{key} END AS after
-                FROM {commands} d LEFT JOIN {side.stored} s ON s.pk = d.owner LEFT JOIN {side.change} c ON c.pk = d.owner""",
+                FROM {commands} d LEFT JOIN {side.stored} s ON s.pk = d.owner
+                LEFT JOIN {side.change} c ON c.pk = d.owner""",
         )
         self._create(
             layout.table("replaced"),
@@ -172,7 +173,7 @@ class RowScope:
     # --------------------------------------------------------------------------------------------- rows after
 
     def _after(self) -> None:
-        """Deletes before inserts."""
+        """Make the rows after the batch: deletes first, then inserts."""
         layout = self._layout
         owner = layout.mapped.owner or 1
         own, other = f"key{owner}", f"key{3 - owner}"
@@ -194,7 +195,12 @@ class RowScope:
         before = layout.table(f"before_{number}")
         self._stored.load_key_ids(layout, number, wanted, before)
         after_keys_of_some(
-            self._duck, side, layout.duck_key(number), before, wanted, layout.table(f"after_{number}")
+            self._duck,
+            side,
+            layout.duck_key(number),
+            before=before,
+            wanted=wanted,
+            target=layout.table(f"after_{number}"),
         )
 
     # ----------------------------------------------------------------------------------------------- internals

@@ -28,7 +28,7 @@ def after_keys_of_everything(
 
 
 def after_keys_of_some(
-    duck: duckdb.DuckDBPyConnection, layout: EntityLayout, key: str, before: str, wanted: str, target: str
+    duck: duckdb.DuckDBPyConnection, layout: EntityLayout, key: str, *, before: str, wanted: str, target: str
 ) -> None:
     """Make ``target`` (``k``, ``id``, ``n``) for the keys that ``wanted`` names.
 
@@ -58,7 +58,7 @@ def touched_keys(layout: EntityLayout, key: str) -> str:
 
 
 def _create(duck: duckdb.DuckDBPyConnection, rows: str, target: str, *, unique: bool) -> None:
-    """A key that several resources have names none: ``n`` tells how many."""
+    """Make the map; a key that several resources have names none, ``n`` tells how many."""
     if unique:
         query = f"SELECT k, id, 1 AS n FROM ({rows}) WHERE k IS NOT NULL"
     else:

@@ -1,8 +1,9 @@
 """How one connector's mappings lie in the repository, and what their tables are called inside DuckDB.
 
-Per entity type (``n`` its number in mapping order): ``new_n`` the batch's rows, ``stored_n`` what the repository holds
-(all of it, or as much as an Incremental needs), ``change_n`` the difference. Every one has the columns ``id``, ``pk`` and
-those of ``EntityLayout.columns``, named as in ``UR_Resources``; a file property stands there as the hash of its value.
+Per entity type (``n`` its number in mapping order): ``new_n`` the batch's rows, ``stored_n`` what the repository
+holds (all of it, or as much as an Incremental needs), ``change_n`` the difference. Every one has the columns ``id``,
+``pk`` and those of ``EntityLayout.columns``, named as in ``UR_Resources``; a file property stands there as the hash of
+its value.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ class AssociationLayout:
         return self.side1 if number == 1 else self.side2
 
     def key_column(self, number: int) -> str:
-        """Return the key column by which side 1 or 2 is named: ``PrimaryKey``, ``U0`` …"""
+        """Return the key column (``PrimaryKey``, ``U0`` …) by which side 1 or 2 is named."""
         return (self.mapped.key1 if number == 1 else self.mapped.key2).column
 
     def duck_key(self, number: int) -> str:

@@ -21,7 +21,12 @@ from airflow_provider_idm.synchronization.synchronize.queue import (
     plan_queue,
 )
 from airflow_provider_idm.synchronization.synchronize.request import PlanRequest
-from airflow_provider_idm.synchronization.synchronize.result import BatchOutcome, SynchronizeResult
+from airflow_provider_idm.synchronization.synchronize.result import (
+    COMPLETED,
+    NOTHING,
+    BatchOutcome,
+    SynchronizeResult,
+)
 from airflow_provider_idm.synchronization.synchronize.standing import count_resources, read_standing
 from airflow_provider_idm.synchronization.synchronize.stored import Stored
 
@@ -29,7 +34,6 @@ if TYPE_CHECKING:
     import duckdb
     import pandas as pd
 
-NOTHING = "nothing"
 _COLUMNS = "kind, type, operation, key1, key2, property, old, new"
 
 
@@ -63,8 +67,10 @@ class Plan:
         return "\n".join(lines)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return every change as a row: ``kind`` (resource, link, file), ``type``, ``operation``, ``key1``, ``key2``
-        (links), ``property`` (files), ``old`` and ``new`` (JSON objects by property; hashes for files).
+        """Return every change as a row.
+
+        Columns: ``kind`` (resource, link, file), ``type``, ``operation``, ``key1``, ``key2`` (links), ``property``
+        (files), ``old`` and ``new`` (JSON objects by property; hashes for files).
         """
         if self._duck is None:
             import pandas as pd  # noqa: PLC0415 - heavy
@@ -154,7 +160,7 @@ def _result(connector: str, step: Step, difference: Difference) -> SynchronizeRe
     manifest = step.manifest
     return SynchronizeResult(
         connector=connector,
-        state="completed",
+        state=COMPLETED,
         batches=(BatchOutcome(manifest.batch, manifest.mode.name.capitalize(), "pending"),),
         entity_types=difference.entity_types,
         associations=difference.associations,
@@ -163,7 +169,7 @@ def _result(connector: str, step: Step, difference: Difference) -> SynchronizeRe
 
 def _collect(difference: Difference, rows: ChangeRows, layout: Layout) -> None:
     """Make ``plan_changes``: every change, named as people name things."""
-    parts = []
+    parts: list[str] = []
     for entity in layout.entity_types:
         name = literal(entity.mapped.identifier)
         parts.append(

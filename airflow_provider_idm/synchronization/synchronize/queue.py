@@ -28,8 +28,8 @@ def plan_queue(
 ) -> list[Step]:
     """Choose the batches to process, in order.
 
-    An undated Complete or Initial makes the undated batches before it superfluous; dated ones are history and are applied
-    in order, unless they cannot be any more (an older date than the last applied one, other mappings).
+    An undated Complete or Initial makes the undated batches before it superfluous; dated ones are history and are
+    applied in order, unless they cannot be any more (an older date than the last applied one, other mappings).
 
     :param manifests: the published batches in queue order.
     :param records: the batches that the repository is done with.

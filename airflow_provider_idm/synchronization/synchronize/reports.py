@@ -17,8 +17,8 @@ def write_reports(difference: Difference, folder: Path, *, orphans: bool) -> lis
     """Write the files of a difference into a folder, and remove those of an earlier one.
 
     ``<association>.orphans.csv`` (``key1``, ``key2``, ``missing``) if ``orphans`` are wanted;
-    ``<association>.conflicts.csv`` (``key1``, ``key2``) and ``<entity type>.anomalies.csv`` (``command``, the primary key)
-    if there are any.
+    ``<association>.conflicts.csv`` (``key1``, ``key2``) and ``<entity type>.anomalies.csv`` (``command``, the primary
+    key) if there are any.
 
     :return: a warning per file of conflicts or anomalies, with its path and its number of rows.
     """

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from typing import Any, Final, Self
+
+COMPLETED: Final = "completed"
+NOTHING: Final = "nothing"
+"""States of a synchronization; a third, ``blocked``, belongs to thresholds."""
+WARNING: Final = "warning"
+"""State of a task instance that applied its batch, with warnings."""
 
 
 @dataclass(frozen=True, slots=True)

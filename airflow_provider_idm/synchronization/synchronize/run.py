@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, insert, update
-
 from airflow_provider_idm.errors import (
-    ConcurrentChangeError,
     ExchangeError,
     ExchangeUnavailableError,
     IdmError,
@@ -27,12 +23,9 @@ from airflow_provider_idm.repository.state import (
     end_task,
     start_task,
 )
-from airflow_provider_idm.synchronization.engine import open_engine
 from airflow_provider_idm.synchronization.exchange import ConnectorExchange, folder_name
 from airflow_provider_idm.synchronization.exchange.manifest import Manifest
-from airflow_provider_idm.synchronization.synchronize.apply import Applier
-from airflow_provider_idm.synchronization.synchronize.changes import ChangeRowGatherer, ChangeRows
-from airflow_provider_idm.synchronization.synchronize.difference import Difference, build_difference
+from airflow_provider_idm.synchronization.synchronize.batch import BatchRun
 from airflow_provider_idm.synchronization.synchronize.layout import Layout, lay_out
 from airflow_provider_idm.synchronization.synchronize.queue import (
     Step,
@@ -40,19 +33,14 @@ from airflow_provider_idm.synchronization.synchronize.queue import (
     check_not_finished,
     plan_queue,
 )
-from airflow_provider_idm.synchronization.synchronize.reports import write_reports
 from airflow_provider_idm.synchronization.synchronize.request import SynchronizeRequest
-from airflow_provider_idm.synchronization.synchronize.result import BatchOutcome, SynchronizeResult
-from airflow_provider_idm.synchronization.synchronize.staging import Stager
-from airflow_provider_idm.synchronization.synchronize.standing import Standing, count_resources, read_standing
-from airflow_provider_idm.synchronization.synchronize.stored import Stored
+from airflow_provider_idm.synchronization.synchronize.result import NOTHING, SynchronizeResult
+from airflow_provider_idm.synchronization.synchronize.standing import count_resources, read_standing
 
 log = logging.getLogger(__name__)
 
-COMPLETED = "completed"
-WARNING = "warning"
 ERROR = "error"
-NOTHING = "nothing"
+"""State of a task instance whose batch was not applied."""
 
 
 def synchronize(request: SynchronizeRequest) -> SynchronizeResult:
@@ -171,7 +159,7 @@ class _Run:
                 allow_backwards=self._request.allow_backwards and is_own,
             )
             with self._work_folder() as folder:
-                batch = _Batch(self, step, layout, standing, folder, job_instance, task_instance)
+                batch = BatchRun(self._request, step, layout, standing, folder, job_instance, task_instance)
                 result, finished = batch.process()
         except BaseException as error:
             message = str(error) if isinstance(error, IdmError) else type(error).__name__
@@ -196,175 +184,3 @@ class _Run:
         self._folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="run-", dir=self._folder) as name:
             yield Path(name)
-
-
-class _Batch:
-    """One batch: compare, stage, apply."""
-
-    def __init__(
-        self,
-        run: _Run,
-        step: Step,
-        layout: Layout,
-        standing: Standing,
-        folder: Path,
-        job_instance: int,
-        task_instance: int,
-    ) -> None:
-        self._run = run
-        self._request = run._request  # noqa: SLF001 - the two are one thing in two parts
-        self._step = step
-        self._manifest = step.manifest
-        self._layout = layout
-        self._standing = standing
-        self._folder = folder
-        self._job_instance = job_instance
-        self._task_instance = task_instance
-        self._tables = self._request.repository.tables
-
-    def process(self) -> tuple[SynchronizeResult, datetime]:
-        """Apply the batch; return what it did and when it was committed."""
-        request, manifest = self._request, self._manifest
-        repository = request.repository
-        files = request.exchange.channel(manifest.connector).fetch(manifest, self._folder)
-        with (
-            open_engine(self._folder, request.memory_limit) as duck,
-            repository.session(duck, self._folder) as session,
-        ):
-            stored = Stored(session, self._tables)
-            difference = build_difference(stored, self._layout, manifest, files, self._standing.counts)
-            warnings = write_reports(difference, self._folder.parent, orphans=request.orphans)
-            warnings += self._unmapped()
-            result = self._result(difference, tuple(warnings))
-            # The place of the gate: what is decided here is decided before anything is written.
-            first_id = repository.allocate_ids(difference.inserted_ids) if difference.inserted_ids else 1
-            now = datetime.now(UTC)
-            effective = max(
-                manifest.effective_date, self._standing.state.last_effective_date or manifest.effective_date
-            )
-            stager = Stager(
-                session, self._tables, difference, first_id=first_id, effective_date=effective, now=now
-            )
-            staged = stager.stage()
-            kept = []
-            if request.do_not_delete_changes:
-                gatherer = ChangeRowGatherer(
-                    session, self._tables, stager.real, self._job_instance, self._task_instance
-                )
-                kept = gatherer.gather(ChangeRows(difference, stored), difference)
-            with session.apply() as connection:
-                self._advance(connection, effective)
-                applier = Applier(session, connection, self._tables, effective_date=effective, now=now)
-                applier.apply(staged, self._layout.catalogue.others)
-                for rows, table in kept:
-                    session.insert(connection, rows, table)
-                self._finish(connection, difference, result, effective, now)
-        if difference.inserted_ids > _MANY:
-            repository.analyze()
-        return result, now
-
-    def _unmapped(self) -> list[str]:
-        catalogue = self._layout.catalogue
-        names = [*catalogue.unmapped_entity_types, *(a.identifier for a in catalogue.others)]
-        return [f"{name} has no mapping any more: what is stored of it stays as it is" for name in names]
-
-    def _result(self, difference: Difference, warnings: tuple[str, ...]) -> SynchronizeResult:
-        manifest = self._manifest
-        mode = manifest.mode.name.capitalize()
-        return SynchronizeResult(
-            connector=self._request.mappings.connector.identifier,
-            state=COMPLETED,
-            batches=(
-                *(BatchOutcome(m.batch, m.mode.name.capitalize(), CANCELLED) for m in self._step.cancels),
-                BatchOutcome(manifest.batch, mode, APPLIED),
-            ),
-            entity_types=difference.entity_types,
-            associations=difference.associations,
-            warnings=warnings,
-        )
-
-    def _advance(self, connection: Connection, effective: datetime) -> None:
-        """Take the next revision: fails if somebody else took it since the state was read."""
-        table, state = self._tables.connector_states, self._standing.state
-        statement = (
-            update(table)
-            .where(
-                table.c.Connector_Id == self._layout.catalogue.connector, table.c.Revision == state.revision
-            )
-            .values(
-                Revision=state.revision + 1,
-                LastBatch_Id=self._manifest.batch,
-                LastEffectiveDate=effective,
-                Fingerprint=self._manifest.fingerprint,
-            )
-        )
-        if connection.execute(statement).rowcount != 1:
-            raise ConcurrentChangeError(
-                f"another synchronization of {self._manifest.connector} was applied while this one compared; "
-                "nothing of this one was. Try again"
-            )
-
-    def _finish(
-        self,
-        connection: Connection,
-        difference: Difference,
-        result: SynchronizeResult,
-        effective: datetime,
-        now: datetime,
-    ) -> None:
-        """Record the batch, those it cancels, the numbers stored and the task, in the transaction that applies it."""
-        tables, catalogue = self._tables, self._layout.catalogue
-        for entity in self._layout.entity_types:
-            counts = difference.entity_types[entity.mapped.identifier]
-            left = difference.before_resources[entity.type] + counts.inserted - counts.deleted
-            connection.execute(
-                update(tables.entity_types)
-                .where(tables.entity_types.c.Id == entity.type)
-                .values(Resources=left)
-            )
-        for association in self._layout.associations:
-            numbers = difference.associations[association.mapped.identifier]
-            left = difference.before_links[association.type] + numbers.inserted - numbers.deleted
-            table = tables.entity_associations
-            connection.execute(update(table).where(table.c.Id == association.type).values(Links=left))
-        for cancelled in self._step.cancels:
-            self._record(connection, cancelled, CANCELLED, cancelled.effective_date, now, None)
-        told = json.dumps(result.as_dict(), ensure_ascii=False)
-        self._record(connection, self._manifest, APPLIED, effective, now, told)
-        end_task(
-            connection,
-            tables,
-            self._task_instance,
-            State=WARNING if result.warnings else COMPLETED,
-            EndedAt=now,
-            Batch_Id=self._manifest.batch,
-            Connector_Id=catalogue.connector,
-            Counters=told,
-        )
-
-    def _record(
-        self,
-        connection: Connection,
-        manifest: Manifest,
-        state: str,
-        effective: datetime,
-        now: datetime,
-        told: str | None,
-    ) -> None:
-        connection.execute(
-            insert(self._tables.batches).values(
-                Id=manifest.batch,
-                Connector_Id=self._layout.catalogue.connector,
-                State=state,
-                Mode=manifest.mode.name.capitalize(),
-                EffectiveDate=effective,
-                FinishedAt=now,
-                TaskInstance_Id=self._task_instance,
-                ReplacedBy=self._manifest.batch if state == CANCELLED else None,
-                Result=told,
-            )
-        )
-
-
-_MANY = 10_000
-"""Inserted resources after which the database's own statistics are brought up to date at once."""

@@ -136,7 +136,10 @@ class Stager:
                 f"SELECT coalesce(d.r2, s.r2) AS id, d.r1 AS value FROM {association.table('desired')} d "
                 f"FULL JOIN ({stored_references(association, 2)}) s ON s.r2 = d.r2 WHERE d.r1 IS DISTINCT FROM s.r1"
             )
-        return f"SELECT {near} AS id, max(CASE WHEN op = 'insert' THEN {far} END) AS value FROM {changes} GROUP BY {near}"
+        return (
+            f"SELECT {near} AS id, max(CASE WHEN op = 'insert' THEN {far} END) AS value FROM {changes} "
+            f"GROUP BY {near}"
+        )
 
     def _updated(self, entity: EntityLayout, references: dict[str, str]) -> StagedRows | None:
         """Stage one row per resource that changes: ``Changed`` tells of its values, ``I40_set`` of a reference."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +69,9 @@ class Stored:
         self.session.load(select(wanted.c.k, end.id.label("id")).select_from(source), target)
 
     def load_rows_of_keys(self, layout: AssociationLayout, number: int, query: str, target: str) -> None:
-        """Make ``target`` (``key1``, ``key2``, ``r1``, ``r2``, ``reason``): every row whose key on a side ``query`` names.
+        """Make ``target`` of every row whose key on a side ``query`` names.
+
+        Its columns: ``key1``, ``key2``, ``r1``, ``r2``, ``reason``.
 
         Rows that make a link have both ids, remembered rows none.
         """
@@ -77,9 +79,9 @@ class Stored:
         ends = {1: self._end(layout, 1, "r1"), 2: self._end(layout, 2, "r2")}
         near, far = ends[number], ends[3 - number]
         source = wanted.join(near.table, and_(near.of_type, near.key == wanted.c.k))
-        joined = self._join_far_end(layout, number, source, near, far)
+        joined = self._join_far_end(layout, number, source, ends)
         keys = {number: wanted.c.k, 3 - number: far.key}
-        self._load_links(joined, keys[1], keys[2], ends[1].id, ends[2].id, target)
+        self._load_links(joined, keys, ends, target)
         rows = self.tables.unresolved_links
         key = rows.c.Key1 if number == 1 else rows.c.Key2
         self._append_remembered(
@@ -87,13 +89,13 @@ class Stored:
         )
 
     def load_rows_of_pairs(self, layout: AssociationLayout, query: str, target: str) -> None:
-        """Make ``target`` (``key1``, ``key2``, ``r1``, ``r2``, ``reason``): the rows among the pairs that ``query`` names."""
+        """Make ``target`` (columns as ``load_rows_of_keys``) of the rows among the pairs that ``query`` names."""
         columns = [Column("key1", text()), Column("key2", text())]
         wanted = self.session.push("wanted_pairs", query, columns)
-        near, far = self._end(layout, 1, "r1"), self._end(layout, 2, "r2")
-        source = wanted.join(near.table, and_(near.of_type, near.key == wanted.c.key1))
-        joined = self._join_far_end(layout, 1, source, near, far, far.key == wanted.c.key2)
-        self._load_links(joined, wanted.c.key1, wanted.c.key2, near.id, far.id, target)
+        ends = {1: self._end(layout, 1, "r1"), 2: self._end(layout, 2, "r2")}
+        source = wanted.join(ends[1].table, and_(ends[1].of_type, ends[1].key == wanted.c.key1))
+        joined = self._join_far_end(layout, 1, source, ends, ends[2].key == wanted.c.key2)
+        self._load_links(joined, {1: wanted.c.key1, 2: wanted.c.key2}, ends, target)
         rows = self.tables.unresolved_links
         same = and_(rows.c.Type == layout.type, rows.c.Key1 == wanted.c.key1, rows.c.Key2 == wanted.c.key2)
         self._append_remembered(wanted.join(rows, same), target)
@@ -133,16 +135,10 @@ class Stored:
         )
 
     def _join_far_end(
-        self,
-        layout: AssociationLayout,
-        number: int,
-        source: FromClause,
-        near: _End,
-        far: _End,
-        condition: Any = None,
+        self, layout: AssociationLayout, number: int, source: FromClause, ends: Mapping[int, _End], *also: Any
     ) -> FromClause:
         """Join the resources linked with those of side ``number``."""
-        also = () if condition is None else (condition,)
+        near, far = ends[number], ends[3 - number]
         own, other = layout.mapped.navigation1, layout.mapped.navigation2
         if number == 2:
             own, other = other, own
@@ -156,15 +152,14 @@ class Stored:
         return linked.join(far.table, and_(far.id == far_id, *also))
 
     def _load_links(
-        self,
-        source: FromClause,
-        key1: Column[Any],
-        key2: Column[Any],
-        id1: Column[Any],
-        id2: Column[Any],
-        target: str,
+        self, source: FromClause, keys: Mapping[int, Any], ends: Mapping[int, _End], target: str
     ) -> None:
-        columns = (key1.label("key1"), key2.label("key2"), id1.label("r1"), id2.label("r2"))
+        columns = (
+            keys[1].label("key1"),
+            keys[2].label("key2"),
+            ends[1].id.label("r1"),
+            ends[2].id.label("r2"),
+        )
         self.session.load(select(*columns).select_from(source), "links_found")
         self.session.duck.execute(
             f"CREATE OR REPLACE TEMP TABLE {target} AS SELECT *, NULL::VARCHAR AS reason FROM links_found"
