@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_provider_idm.errors import ExchangeError
-from airflow_provider_idm.synchronization.exchange.hashing import sha256_of
+from airflow_provider_idm.synchronization.exchange.checks import (
+    FINISHED,
+    MANIFEST,
+    check_files,
+    check_hash,
+    check_names,
+    check_size,
+    is_copy,
+)
 from airflow_provider_idm.synchronization.exchange.identifiers import (
     canonical_batch_id,
     folder_name,
@@ -24,8 +32,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_idm.synchronization.exchange.storage import Storage
 
-MANIFEST = "manifest.json"
-FINISHED = "finished.json"
 STATE = "state.json"
 
 
@@ -60,8 +66,8 @@ class ConnectorExchange:
                 f"batch {manifest.batch} of connector {manifest.connector} cannot be published "
                 f"for connector {self.connector}"
             )
-        _check_names(manifest, self._describe(batch, MANIFEST))
-        _check_files(manifest, files)
+        check_names(manifest, self._describe(batch, MANIFEST))
+        check_files(manifest, files)
         if self._storage.exists(self.folder, batch, MANIFEST):
             raise ExchangeError(f"batch {batch} of connector {self.connector} is published already")
         for file in manifest.files:
@@ -121,7 +127,7 @@ class ConnectorExchange:
         :return: the path of each file by its target (entity type or association).
         :raises ExchangeError: naming the file, if one is missing or is not what was published.
         """
-        _check_names(manifest, self._describe(manifest.batch, MANIFEST))
+        check_names(manifest, self._describe(manifest.batch, MANIFEST))
         return {file.target: self._fetch_one(manifest.batch, file, folder) for file in manifest.files}
 
     # -------------------------------------------------------------------------------------------------- notes
@@ -199,11 +205,11 @@ class ConnectorExchange:
         try:
             if self._storage.is_local:
                 path = Path(self._storage.path(*names))
-                _check_size(file, path.stat().st_size, place)
-                _check_hash(file, self._hash(names), place)
+                check_size(file, path.stat().st_size, place)
+                check_hash(file, self._hash(names), place)
                 return path
             path = folder / file.name
-            if not _is_copy(path, file):
+            if not is_copy(path, file):
                 self._download(names, file, path, place)
         except FileNotFoundError as error:
             raise ExchangeError(
@@ -227,52 +233,8 @@ class ConnectorExchange:
                     digest.update(chunk)
                     size += len(chunk)
                     target.write(chunk)
-            _check_size(file, size, place)
-            _check_hash(file, digest.hexdigest(), place)
+            check_size(file, size, place)
+            check_hash(file, digest.hexdigest(), place)
             shutil.move(partial, path)
         finally:
             partial.unlink(missing_ok=True)
-
-
-def _check_names(manifest: Manifest, source: str) -> None:
-    seen: set[str] = set()
-    for file in manifest.files:
-        name = file.name
-        if not name or name in {".", "..", MANIFEST, FINISHED} or set(name) & {"/", "\\", ":", "\0"}:
-            raise ExchangeError(f"{source}: {name!r} cannot be the name of a file of a batch")
-        if name.casefold() in seen:
-            raise ExchangeError(f"{source}: the file {name} is named twice")
-        seen.add(name.casefold())
-
-
-def _check_files(manifest: Manifest, files: Mapping[str, Path]) -> None:
-    named = {file.name for file in manifest.files}
-    if named != set(files):
-        differing = ", ".join(sorted(named ^ set(files)))
-        raise ExchangeError(f"the files of batch {manifest.batch} are not those of its manifest: {differing}")
-    for file in manifest.files:
-        path = files[file.name]
-        if not path.is_file():
-            raise ExchangeError(f"{path} is missing: it cannot be published in batch {manifest.batch}")
-        _check_size(file, path.stat().st_size, str(path))
-
-
-def _check_size(file: BatchFile, size: int, place: str) -> None:
-    if size != file.size:
-        raise ExchangeError(
-            f"{place} is not the file of the manifest: expected {file.size} bytes, found {size}; "
-            "prepare again"
-        )
-
-
-def _check_hash(file: BatchFile, sha256: str, place: str) -> None:
-    if sha256 != file.sha256:
-        raise ExchangeError(
-            f"{place} is not the file of the manifest: expected SHA-256 {file.sha256}, found {sha256}; "
-            "prepare again"
-        )
-
-
-def _is_copy(path: Path, file: BatchFile) -> bool:
-    """Tell whether a former attempt downloaded the file already."""
-    return path.is_file() and path.stat().st_size == file.size and sha256_of(path) == file.sha256

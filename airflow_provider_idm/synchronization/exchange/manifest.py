@@ -108,8 +108,7 @@ class Manifest:
         """
         try:
             data: dict[str, Any] = json.loads(text)
-            if data.pop("format") != FORMAT_VERSION:
-                raise ValueError("it was written by another version")
+            _check_format(data.pop("format"))
             return cls(
                 batch=data["batch"],
                 connector=data["connector"],
@@ -129,6 +128,11 @@ class Manifest:
                 f"{source} is not a manifest of this version ({type(error).__name__}: {error}); "
                 "prepare the connector again"
             ) from error
+
+
+def _check_format(version: object) -> None:
+    if version != FORMAT_VERSION:
+        raise ValueError("it was written by another version")
 
 
 def _utc(text: str) -> datetime:

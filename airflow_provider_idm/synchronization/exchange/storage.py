@@ -18,6 +18,7 @@ from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from airflow_provider_idm.errors import ExchangeError, ExchangeUnavailableError, IdmError
+from airflow_provider_idm.synchronization.exchange.local import flush, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -169,7 +170,7 @@ class Storage:
             with self._guard(path):
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, path)
-                _flush(Path(path))
+                flush(Path(path))
             return
         with self._guard(path):
             self._make_parent(path)
@@ -180,7 +181,7 @@ class Storage:
         path = self.path(*names)
         with self._guard(path):
             if self.is_local:
-                _write_local(Path(path), content)
+                write_whole(Path(path), content)
                 return
             self._make_parent(path)
             if self._puts_whole:
@@ -234,30 +235,3 @@ class Storage:
 
 def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
-
-
-def _write_local(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    for folder in (path.parent, path.parent.parent):
-        _flush(folder)
-
-
-def _flush(path: Path) -> None:
-    """Make a file, or the names in a folder, durable."""
-    if os.name == "nt" and path.is_dir():
-        return
-    descriptor = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
