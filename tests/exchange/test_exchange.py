@@ -438,6 +438,47 @@ def test_a_storage_that_does_not_answer_is_worth_a_retry(tmp_path: Path) -> None
             call()
 
 
+class BreakingFileSystem(MemoryFileSystem):
+    """A storage that goes away after a number of writes."""
+
+    protocol = "breaking"
+    cachable = False
+    writes_left = 0
+
+    def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **_: object) -> None:
+        self._count()
+        super().pipe_file(path, value, mode)
+
+    def put_file(self, lpath: str, rpath: str, **_: object) -> None:
+        self._count()
+        super().put_file(lpath, rpath)
+
+    def _count(self) -> None:
+        if self.writes_left == 0:
+            raise ConnectionResetError("gone")
+        self.writes_left -= 1
+
+
+@pytest.mark.parametrize("writes", [0, 1, 2])
+def test_a_publish_that_fails_at_any_write_publishes_nothing(tmp_path: Path, writes: int) -> None:
+    storage = BreakingFileSystem()
+    channel = Exchange(storage, f"/{uuid.uuid4().hex}").channel("HR")
+    file, path = make_file(tmp_path)
+    links, links_path = make_file(tmp_path, b"key1,key2\n", "Manager")
+    manifest = make_manifest(file, links)
+    files = {file.name: path, links.name: links_path}
+
+    storage.writes_left = writes
+    with pytest.raises(ExchangeUnavailableError, match="ConnectionResetError: gone"):
+        channel.publish(manifest, files)
+    assert channel.manifests(plan_only=True) == []
+
+    storage.writes_left = 10
+    channel.publish(manifest, files)
+    assert channel.manifests() == [manifest]
+    assert set(channel.fetch(manifest, tmp_path / "staged")) == {"Person", "Manager"}
+
+
 def test_an_unwritable_folder_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "exchange").write_text("a file where a folder should be")
     with pytest.raises(ExchangeUnavailableError, match="does not answer at"):
