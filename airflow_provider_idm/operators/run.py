@@ -22,12 +22,15 @@ def origin(context: Mapping[str, Any]) -> Origin:
     return Origin(job=task.dag_id, run=task.run_id, task=task.task_id, map_index=task.map_index)
 
 
-def is_templated(folder: str | None) -> bool:
-    """Tell whether a folder, as the DAG's author wrote it, differs from run to run.
+def is_templated(folder: object) -> bool:
+    """Tell whether a folder, as the DAG's author wrote it, is another one for every date.
 
-    A plain variable or connection value (``{{ var.value.folder }}``) is a setting, the same for every run.
+    A plain variable or connection value (``{{ var.value.folder }}``) is a setting, the same for every run; another
+    task's output says nothing of a date.
     """
-    return bool(folder) and any(not _SETTING.fullmatch(part) for part in _TEMPLATE.findall(str(folder)))
+    if not isinstance(folder, str):
+        return False
+    return any(not _SETTING.fullmatch(part) for part in _TEMPLATE.findall(folder))
 
 
 def effective_date(context: Mapping[str, Any], *, dated_folder: bool) -> datetime | None:

@@ -168,6 +168,31 @@ def test_a_cleared_synchronize_reports_what_it_did_and_changes_nothing(hr) -> No
     assert result["entity_types"]["Person"]["inserted"] == 3
 
 
+def test_a_prepare_can_be_mapped_over_connectors(hr, airflow_home: AirflowHome) -> None:
+    hr(DAY_1)
+    module = airflow_home.load(
+        """
+        from datetime import datetime
+
+        from airflow.sdk import DAG
+
+        from airflow_provider_idm.operators.prepare_synchronization import PrepareSynchronizationTaskOperator
+
+        with DAG("mapped", schedule=None, start_date=datetime(2020, 1, 1)) as dag:
+            PrepareSynchronizationTaskOperator.partial(
+                task_id="prepare", synchronization_mode="Complete"
+            ).expand(connector=["HR"])
+        """
+    )
+
+    assert airflow_home.run(module.dag).states == {"prepare": "success"}
+    manifests = Exchange.open(str(airflow_home.home / "idm" / "exchange")).channel("HR").manifests()
+    assert [(m.origin.job, m.origin.task, m.origin.map_index) for m in manifests] == [
+        ("hr", "prepare", -1),
+        ("mapped", "prepare", 0),
+    ]
+
+
 # ------------------------------------------------------------------------------------------------------------ dates
 
 

@@ -1,0 +1,76 @@
+"""The examples of docs/airflow.md are DAG files that Airflow can load."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from typing import Any
+
+import pytest
+
+from tests.airflow.conftest import ROOT, AirflowHome
+
+pytestmark = pytest.mark.airflow
+
+
+def examples() -> list[str]:
+    text = (ROOT / "docs" / "airflow.md").read_text(encoding="utf-8")
+    return re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def dags_of(home: AirflowHome, text: str) -> dict[str, Any]:
+    from airflow.dag_processing.dagbag import DagBag
+
+    shutil.copytree(ROOT / "dags" / "conf", home.dags / "conf")
+    home.write("example.py", text)
+    bag = DagBag(str(home.dags))
+    assert bag.import_errors == {}
+    return dict(bag.dags)
+
+
+def test_the_loader(airflow_home: AirflowHome) -> None:
+    dags = dags_of(airflow_home, examples()[0])
+
+    assert "HR_Synchronize_Complete" in dags
+    assert {task.retries for task in dags["HR_Synchronize_Complete"].tasks} == {2}
+
+
+def test_the_dag_of_ones_own(airflow_home: AirflowHome) -> None:
+    dag = dags_of(airflow_home, examples()[1])["hr_by_hand"]
+
+    assert {task.task_id: task.upstream_task_ids for task in dag.tasks} == {
+        "export_hr-organizations": set(),
+        "export_hr-persons": set(),
+        "prepare": {"export_hr-organizations", "export_hr-persons"},
+        "synchronize": {"prepare"},
+        "set_recently_modified_flag": {"synchronize"},
+    }
+    assert {task.configuration for task in dag.tasks} == {"/opt/idm/Conf"}
+
+
+@pytest.mark.parametrize(
+    "module", ["export", "prepare_synchronization", "synchronize", "set_recently_modified_flag"]
+)
+def test_every_parameter_of_an_operator_is_documented(module: str) -> None:
+    import importlib
+    import inspect
+
+    from airflow_provider_idm.operators.base import IdmOperator
+
+    documented = (ROOT / "docs" / "airflow.md").read_text(encoding="utf-8")
+    loaded = importlib.import_module(f"airflow_provider_idm.operators.{module}")
+    [operator] = [
+        value
+        for value in vars(loaded).values()
+        if isinstance(value, type) and issubclass(value, IdmOperator) and value is not IdmOperator
+    ]
+    parameters = {*inspect.signature(operator.__init__).parameters} - {"self", "kwargs", "args"}
+
+    assert f"**{operator.__name__}**" in documented
+    section = (
+        documented.split(f"**{operator.__name__}**")[1].split("\n**")[0]
+        + documented.split("All take")[1][:300]
+    )
+    assert {name for name in parameters if f"`{name}`" not in section} == set()
+    templated = {name for name in operator.template_fields if name != "configuration"}
+    assert {name for name in parameters if f"`{name}`†" in section} == templated
