@@ -21,7 +21,10 @@ PERSON = make_entity_type(
     table="persons",
 )
 ORGANIZATION = make_entity_type(
-    "Organization", make_property("Code", "code", is_primary_key=True), make_property("Label", "label"), table="organizations"
+    "Organization",
+    make_property("Code", "code", is_primary_key=True),
+    make_property("Label", "label"),
+    table="organizations",
 )
 MEMBERS = make_association(
     "Person_Organization",

@@ -74,7 +74,9 @@ def fold_entity(changes: list[tuple[str, Row]], key: int) -> list[Row]:
 
 
 def fold_pairs(changes: list[tuple[str, Row]]) -> list[Row]:
-    pairs = {tuple(row): "delete" if command == "delete" else "insert" for command, row in changes if all(row)}
+    pairs = {
+        tuple(row): "delete" if command == "delete" else "insert" for command, row in changes if all(row)
+    }
     return [[pairs[p], *p] for p in sorted(pairs)]
 
 
@@ -87,12 +89,14 @@ def fold_owned(changes: list[tuple[str, str, str, str]]) -> list[Row]:
     own: dict[str, str] = {}
     whole: dict[str, bool] = {}
     link: dict[str, tuple[str, str]] = {}
+    seen: dict[str, str] = {}
     removed: dict[str, str] = {}
     for command, owner, key, other in changes:
         if not owner:
             continue
+        seen[owner] = key or seen.get(owner, "")
         if command == "delete":
-            removed[owner] = key or own.get(owner) or removed.get(owner, "")
+            removed[owner] = seen[owner]
             own[owner], whole[owner], link[owner] = "", True, ("delete", "")
         elif command == "merge":
             own[owner] = key or own.get(owner, "")

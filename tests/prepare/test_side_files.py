@@ -64,7 +64,10 @@ def test_an_identical_pair_is_a_duplicate_link(full_desk: Desk) -> None:
     full_desk.write("organizations", ORGANIZATIONS)
     full_desk.prepare()
     assert full_desk.collected("Person_Organization.sorted.csv") == "key1,key2\np1,it\n"
-    assert full_desk.collected("Person_Organization.duplicates.csv") == "id,name,level,organization,line\np1,B,2,it,3\n"
+    assert (
+        full_desk.collected("Person_Organization.duplicates.csv")
+        == "id,name,level,organization,line\np1,B,2,it,3\n"
+    )
 
 
 def test_the_delta_of_full_extracts(full_desk: Desk) -> None:
@@ -109,7 +112,10 @@ def test_the_delta_of_a_list_of_changes(full_desk: Desk) -> None:
     assert full_desk.collected("Person.sorted.delta") == (
         "command,Id,Name,Level\ninsert,a,AA,\nupdate,b,B,2\ndelete,c,,\nmerge,d,,4\n"
     )
-    assert full_desk.collected("Person.nullpk.csv") == "COMMAND,id,name,level,organization,line\nInsert,,nobody,,it,6\n"
+    assert (
+        full_desk.collected("Person.nullpk.csv")
+        == "COMMAND,id,name,level,organization,line\nInsert,,nobody,,it,6\n"
+    )
     assert full_desk.collected("Person.duplicates.csv") == "COMMAND,id,name,level,organization,line\n"
     assert full_desk.collected("Person_Organization.sorted.delta") == (
         "command,key1,key2,owner\nupdate,a,sales,a\nupdate,b,,b\ndelete,c,,c\n"
@@ -123,14 +129,20 @@ def test_an_update_of_a_directory_is_a_merge(full_desk: Desk) -> None:
     full_desk.write("organizations", "command,code,label\n")
     full_desk.write("persons", "command,id,name,level,organization\nupdate,a,,7,\nupdate,b,,,it\nadd,c,C,,\n")
     full_desk.prepare(INCREMENTAL, type=SourceType.ACTIVE_DIRECTORY)
-    assert full_desk.collected("Person.sorted.delta") == "command,Id,Name,Level\nmerge,a,,7\nmerge,b,,\ninsert,c,C,\n"
+    assert (
+        full_desk.collected("Person.sorted.delta")
+        == "command,Id,Name,Level\nmerge,a,,7\nmerge,b,,\ninsert,c,C,\n"
+    )
     assert full_desk.collected("Person_Organization.sorted.delta") == (
         "command,key1,key2,owner\nmerge,b,it,b\ninsert,c,,c\n"
     )
 
 
 def test_invalid_values_end_the_prepare(desk: Desk) -> None:
-    desk.write("persons", "id;name;level;note\na;A;1;x\nb;\"B\nb\";many;y, z\n\nc;C;99999999999;\n" + f"d;{'D' * 443};4;\n")
+    desk.write(
+        "persons",
+        'id;name;level;note\na;A;1;x\nb;"B\nb";many;y, z\n\nc;C;99999999999;\n' + f"d;{'D' * 443};4;\n",
+    )
     with pytest.raises(InvalidValuesError) as caught:
         desk.prepare()
     source = desk.sources / "persons.csv"
@@ -155,7 +167,9 @@ def test_invalid_values_end_the_prepare(desk: Desk) -> None:
 
 def test_twenty_invalid_values_are_named_and_the_rest_counted(desk: Desk) -> None:
     desk.write("persons", "id,name,level\n" + "".join(f"{n},,x{n}\n" for n in range(30)))
-    with pytest.raises(InvalidValuesError, match=r"(?s)^30 values.*'x19'; [^\n]*\n… and 10 more\nAll") as caught:
+    with pytest.raises(
+        InvalidValuesError, match=r"(?s)^30 values.*'x19'; [^\n]*\n… and 10 more\nAll"
+    ) as caught:
         desk.prepare()
     assert caught.value.count == 30
     assert len(desk.collected("Person.invalid.csv").splitlines()) == 31

@@ -91,6 +91,7 @@ def read_header(path: Path, name: str, wanted: Collection[str], separator: str |
         columns=len(record.names),
         start=end,
         line=line + data.count(b"\n", start, end),
+        crlf=data[:end].endswith(b"\r\n"),
         plain=start == first and not record.odd,
     )
     return Header(tuple(record.names), record.separator, layout)

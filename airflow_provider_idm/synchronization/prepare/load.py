@@ -109,12 +109,9 @@ def load(
         scanning = pool.submit(scan, path, header.layout)
         failure = _try_create(connection, table)
         structure = table.structure = scanning.result()
-    if (
-        failure is None
-        and structure.plain
-        and not structure.nul
-        and _rows(connection, table) == structure.records
-    ):
+    fits = structure.plain and not structure.nul
+    if failure is None and fits and _rows(connection, table) == structure.records:
+        _find_verbatim(table)
         return table
     if not structure.plain:
         rewritten = folder / "rewritten.csv"
@@ -148,9 +145,12 @@ def _find_command(header: Header, name: str | None) -> str | None:
 
 def _reader(path: Path, header: Header, *, longest: int, rewritten: bool) -> str:
     columns = ", ".join(f"'c{n}': 'VARCHAR'" for n in range(len(header.names)))
+    # DuckDB tells line ends by the first line, which may hold others inside quotes; CR LF it must find out itself
+    ends = "" if header.layout.crlf and not rewritten else r"new_line='\n', "
     return (
         f"read_csv({literal(str(path))}, delim={literal(header.separator)}, quote='\"', escape='\"', "
         f"header={'false' if rewritten else 'true'}, auto_detect=false, strict_mode=true, nullstr='', "
+        f"{ends}"
         f"columns={{{columns}}}{line_size(longest)})"
     )
 

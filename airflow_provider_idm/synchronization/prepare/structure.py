@@ -42,6 +42,7 @@ class Layout:
     :param columns: fields of the header, hence of every record.
     :param start: offset of the first byte after the header record.
     :param line: physical line (counted from 1) that begins there.
+    :param crlf: whether the header ends with CR LF.
     :param plain: whether DuckDB reads the header as it should.
     """
 
@@ -50,6 +51,7 @@ class Layout:
     columns: int
     start: int
     line: int
+    crlf: bool = False
     plain: bool = True
 
 
@@ -62,7 +64,6 @@ class Structure:
     :param longest: bytes of the longest record.
     :param plain: whether DuckDB reads the file as it should be read.
     :param nul: whether there is a NUL character.
-    :param crlf: whether lines end with CR LF; None before the first one.
     :param steps: see ``extra_lines``.
     """
 
@@ -71,7 +72,6 @@ class Structure:
     longest: int = 0
     plain: bool = True
     nul: bool = False
-    crlf: bool | None = None
     steps: list[NDArray[np.int64]] = field(default_factory=list)
     next_line: int = 0
 
@@ -264,12 +264,9 @@ class _Splitter:
             )
 
     def _note_line_ends(self, lines: int, returns: int) -> None:
-        """Note whether all lines of the file end alike, as DuckDB needs it."""
-        if not lines:
-            return
-        if returns not in {0, lines} or self._found.crlf not in {None, returns > 0}:
+        """Note whether all lines of the file end like the header, as DuckDB needs it."""
+        if returns != (lines if self._layout.crlf else 0):
             self._found.plain = False
-        self._found.crlf = returns > 0
 
     def _fail(self, at: int, message: str) -> NoReturn:
         fail(self._layout.name, self._found.next_line + self._text.count(b"\n", 0, at), message)
