@@ -43,6 +43,8 @@ def open_engine(
             | ({} if threads is None else {"threads": str(threads)}),
         )
         try:
+            # A progress bar would go to standard output, in the middle of what a program reads there.
+            connection.execute("SET enable_progress_bar = false")
             yield connection
         finally:
             connection.close()
