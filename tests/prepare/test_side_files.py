@@ -151,7 +151,7 @@ def test_invalid_values_end_the_prepare(desk: Desk) -> None:
         "3 values do not convert:",
         f"{source}, line 3, column level: 'many'; expected {expected}",
         f"{source}, line 6, column level: '99999999999'; expected {expected}",
-        f"{source}, line 7, column name: '{'D' * 100}'…; expected a text, at most 442 characters",
+        f"{source}, line 7, column name: '{'D' * 100}'…; expected a text without NUL characters, at most 442 characters",
         f"All of them are listed in {desk.collect / 'Person.invalid.csv'}. Nothing was published; correct the source "
         "or its mapping.",
     ]
@@ -159,7 +159,7 @@ def test_invalid_values_end_the_prepare(desk: Desk) -> None:
         "id,name,level,note,column,value,expected,line\n"
         f'b,"B\nb",many,"y, z",level,many,"{expected}",3\n'
         f'c,C,99999999999,,level,99999999999,"{expected}",6\n'
-        f'd,{"D" * 443},4,,name,{"D" * 443},"a text, at most 442 characters",7\n'
+        f'd,{"D" * 443},4,,name,{"D" * 443},"a text without NUL characters, at most 442 characters",7\n'
     )
     assert [p.name for p in desk.collect.iterdir()] == ["Person.invalid.csv"]
     assert desk.state() == {}

@@ -138,9 +138,10 @@ def _best(text: str, separators: Sequence[str], wanted: Collection[str], place: 
             records.append(_cut(text, separator, place))
         except SourceFileError as error:
             errors.append(error)
-    if not records:
+    best = min(records, key=lambda r: (sum(w not in r.names for w in wanted), -len(r.names)), default=None)
+    if best is None or (errors and len(best.names) == 1):
         raise errors[0]
-    return min(records, key=lambda r: (sum(w not in r.names for w in wanted), -len(r.names)))
+    return best
 
 
 def _cut(text: str, separator: str, place: _Place) -> _Record:

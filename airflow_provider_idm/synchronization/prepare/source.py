@@ -91,7 +91,7 @@ def is_utf8(encoding: str | None) -> bool:
     if not encoding:
         return True
     try:
-        b"".decode(encoding)
+        b"x".decode(encoding, "replace")  # refuses what is no encoding of text
         return codecs.lookup(encoding).name in {"utf-8", "utf-8-sig", "ascii"}
     except LookupError:
         raise PrepareError(

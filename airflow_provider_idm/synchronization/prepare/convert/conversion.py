@@ -120,7 +120,7 @@ def _of_format(format_: Format) -> _Kind:
 
 _TEXTUAL: Final = frozenset({PropertyType.STRING, PropertyType.FOREIGN_KEY})
 _BINARIES: Final = frozenset({PropertyType.BYTES, PropertyType.BINARY})
-_TEXT: Final = _Kind(None, "a text")
+_TEXT: Final = _Kind(None, "a text without NUL characters")
 _BOOL: Final = _Kind(numbers.boolean, "Bool: true, false, yes, no, 1 or 0", frozenset({PropertyType.BOOL}))
 _DOUBLE: Final = _Kind(
     numbers.double, "Double: a number with a decimal point", frozenset({PropertyType.DOUBLE})
