@@ -85,5 +85,3 @@ def plan(
         output.message(f"{data['connector']}: no batch is pending")
     show_batches(data)
     show_counts(data)
-    for later in data["later"]:
-        output.message(f"batch {later} comes after it and was not looked at")

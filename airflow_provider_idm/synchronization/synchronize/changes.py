@@ -52,7 +52,8 @@ class ChangeRows:
             side, ends = association.side(number), association.side(number).stored
             if self._difference.incremental:
                 ends = association.table(f"end_{number}")
-                wanted = f"SELECT DISTINCT r{number} AS id FROM {changes} WHERE r{number} > 0"
+                fresh = f"SELECT id FROM {side.change} WHERE op = 'insert'"
+                wanted = f"SELECT DISTINCT r{number} AS id FROM {changes} WHERE r{number} NOT IN ({fresh})"
                 self._stored.load_primary_keys(wanted, ends)
             keys.append(
                 f"SELECT id, pk FROM {ends} UNION ALL SELECT id, pk FROM {side.change} WHERE op = 'insert'"

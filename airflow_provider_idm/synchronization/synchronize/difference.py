@@ -55,6 +55,21 @@ class Difference:
     before_links: dict[int, int] = field(default_factory=dict)
     concerned: list[AssociationLayout] = field(default_factory=list)
 
+    def counts_after(self) -> StoredCounts:
+        """Return how much would be stored once it is applied."""
+        return StoredCounts(
+            {
+                e.type: self.before_resources[e.type] + c.inserted - c.deleted
+                for e in self.layout.entity_types
+                for c in [self.entity_types[e.mapped.identifier]]
+            },
+            {
+                a.type: self.before_links[a.type] + c.inserted - c.deleted
+                for a in self.layout.associations
+                for c in [self.associations[a.mapped.identifier]]
+            },
+        )
+
     @property
     def incremental(self) -> bool:
         """Whether the batch holds commands."""
@@ -62,16 +77,23 @@ class Difference:
 
 
 def build_difference(
-    stored: Stored, layout: Layout, manifest: Manifest, files: Mapping[str, Path], counts: StoredCounts
+    stored: Stored,
+    layout: Layout,
+    manifest: Manifest,
+    files: Mapping[str, Path],
+    counts: StoredCounts,
+    *,
+    given_ids: int = 0,
 ) -> Difference:
     """Compare a batch with the repository.
 
     :param files: the batch's files by entity type and association, fetched and verified.
     :param counts: what the repository says it holds; an Incremental relies on it, a Complete counts anew.
+    :param given_ids: how many provisional ids earlier differences of the same plan gave.
     :raises ExchangeError: if the batch lacks a file or a column that the mappings need.
     """
     duck = stored.session.duck
-    difference = Difference(duck, manifest, layout)
+    difference = Difference(duck, manifest, layout, given_ids)
     for entity in layout.entity_types:
         batch_file = _file(manifest, entity.mapped.identifier)
         columns = [p.identifier for p in entity.mapped.properties]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_idm.errors import SynchronizeError
+from airflow_provider_idm.repository.state import CANCELLED
 from airflow_provider_idm.synchronization.engine import fetch_value, literal, open_engine
 from airflow_provider_idm.synchronization.exchange import folder_name
+from airflow_provider_idm.synchronization.exchange.manifest import Manifest
 from airflow_provider_idm.synchronization.synchronize.changes import ChangeRows
 from airflow_provider_idm.synchronization.synchronize.difference import Difference, build_difference
 from airflow_provider_idm.synchronization.synchronize.layout import Layout, lay_out
@@ -27,21 +30,21 @@ from airflow_provider_idm.synchronization.synchronize.result import (
     BatchOutcome,
     SynchronizeResult,
 )
-from airflow_provider_idm.synchronization.synchronize.standing import count_resources, read_standing
+from airflow_provider_idm.synchronization.synchronize.simulated import SimulatedState
+from airflow_provider_idm.synchronization.synchronize.standing import Standing, count_resources, read_standing
 from airflow_provider_idm.synchronization.synchronize.stored import Stored
 
 if TYPE_CHECKING:
     import duckdb
     import pandas as pd
 
-_COLUMNS = "kind, type, operation, key1, key2, property, old, new"
+_COLUMNS = "batch, kind, type, operation, key1, key2, property, old, new"
 
 
 class Plan:
-    """What one batch would change; close it when done, or use it as a context manager.
+    """What the pending batches would change; close it when done, or use it as a context manager.
 
-    :ivar result: the counts, as a synchronization would report them; the batch's state is ``pending``.
-    :ivar later: pending batches after it, which the plan does not look at.
+    :ivar result: the counts, as a synchronization would report them; the batches' state is ``pending``.
     """
 
     def __init__(
@@ -49,28 +52,24 @@ class Plan:
         result: SynchronizeResult,
         duck: duckdb.DuckDBPyConnection | None,
         resources: contextlib.ExitStack,
-        later: tuple[str, ...] = (),
     ) -> None:
         self.result = result
-        self.later = later
         self._duck = duck
         self._resources = resources
 
     def as_dict(self) -> dict[str, Any]:
         """Return the counts as JSON takes them."""
-        return self.result.as_dict() | {"later": list(self.later)}
+        return self.result.as_dict()
 
     def as_text(self) -> str:
         """Return the counts as lines for a log."""
-        lines = [self.result.as_text()]
-        lines += [f"  batch {batch} comes after it and was not looked at" for batch in self.later]
-        return "\n".join(lines)
+        return self.result.as_text()
 
     def to_frame(self) -> pd.DataFrame:
         """Return every change as a row.
 
-        Columns: ``kind`` (resource, link, file), ``type``, ``operation``, ``key1``, ``key2`` (links), ``property``
-        (files), ``old`` and ``new`` (JSON objects by property; hashes for files).
+        Columns: ``batch``, ``kind`` (resource, link, file), ``type``, ``operation``, ``key1``, ``key2`` (links),
+        ``property`` (files), ``old`` and ``new`` (JSON objects by property; hashes for files).
         """
         if self._duck is None:
             import pandas as pd  # noqa: PLC0415 - heavy
@@ -110,50 +109,87 @@ class Plan:
 
     @staticmethod
     def _ordered() -> str:
-        return f"SELECT {_COLUMNS} FROM plan_changes ORDER BY part, key1, key2, operation"
+        return f"SELECT {_COLUMNS} FROM plan_changes ORDER BY place, part, key1, key2, operation"
 
 
 def plan_synchronization(request: PlanRequest) -> Plan:
-    """Tell what the next pending batch, or the given one, would change; nothing is written to the repository's contents.
+    """Tell what the pending batches, up to the given one, would change; the repository's contents stay as they are.
 
-    :raises SynchronizeError: if the batch could not be applied as it is; see ``synchronize``.
-    :raises ExchangeError: if the batch is missing or was altered.
+    :raises SynchronizeError: if a batch could not be applied as it is; see ``synchronize``.
+    :raises ExchangeError: if a batch is missing or was altered.
     """
-    repository, mappings = request.repository, request.mappings
-    connector = mappings.connector.identifier
-    channel = request.exchange.channel(connector)
-    own = channel.manifest(request.batch) if request.batch else None
-    with repository.errors():
-        catalogue = repository.register(mappings)
-        standing = read_standing(repository, catalogue)
-        if own and (record := standing.records.get(own.batch)):
-            check_not_finished(record, connector)
-            result = SynchronizeResult.from_dict(record.result or {}, already_applied=True)
-            return Plan(result, None, contextlib.ExitStack())
+    return _Planner(request).plan()
+
+
+class _Planner:
+    """One call of ``plan_synchronization``."""
+
+    def __init__(self, request: PlanRequest) -> None:
+        self._request = request
+        self._repository = request.repository
+        self._connector = request.mappings.connector.identifier
+        self._channel = request.exchange.channel(self._connector)
+
+    def plan(self) -> Plan:
+        own = self._channel.manifest(self._request.batch) if self._request.batch else None
+        with self._repository.errors():
+            catalogue = self._repository.register(self._request.mappings)
+            standing = read_standing(self._repository, catalogue)
+            if own and (record := standing.records.get(own.batch)):
+                check_not_finished(record, self._connector)
+                result = SynchronizeResult.from_dict(record.result or {}, already_applied=True)
+                return Plan(result, None, contextlib.ExitStack())
+            steps = self._steps(own, standing)
+            if not steps:
+                return Plan(SynchronizeResult(self._connector, NOTHING), None, contextlib.ExitStack())
+            return self._compare(steps, lay_out(self._request.mappings, catalogue), standing)
+
+    def _steps(self, own: Manifest | None, standing: Standing) -> list[Step]:
+        """Choose the batches; one that was made for a plan only stands alone."""
         if own and own.plan_only:
-            steps = [Step(own)]
-        else:
-            manifests = channel.manifests()
-            steps = plan_queue(manifests, standing.records, standing.state, mappings.fingerprint, own)
-        if not steps:
-            return Plan(SynchronizeResult(connector, NOTHING), None, contextlib.ExitStack())
-        stored_now = count_resources(repository, catalogue, standing)
-        check_applicable(
-            steps[0].manifest, standing.state, mappings, stored_now, allow_backwards=request.allow_backwards
-        )
-        folder = request.work / folder_name(connector) / "Synchronize"
+            return [Step(own)]
+        fingerprint = self._request.mappings.fingerprint
+        return plan_queue(self._channel.manifests(), standing.records, standing.state, fingerprint, own)
+
+    def _compare(self, steps: list[Step], layout: Layout, standing: Standing) -> Plan:
+        folder = self._request.work / folder_name(self._connector) / "Synchronize"
         folder.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as resources:
             place = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="plan-", dir=folder)))
-            duck = resources.enter_context(open_engine(place, request.memory_limit))
-            files = channel.fetch(steps[0].manifest, place)
-            with repository.session(duck, place) as session:
-                stored = Stored(session, repository.tables)
-                layout = lay_out(mappings, catalogue)
-                difference = build_difference(stored, layout, steps[0].manifest, files, standing.counts)
-                _collect(difference, ChangeRows(difference, stored, by_property=True), layout)
-            later = tuple(s.manifest.batch for s in steps[1:])
-            return Plan(_result(connector, steps[0], difference), duck, resources.pop_all(), later)
+            duck = resources.enter_context(open_engine(place, self._request.memory_limit))
+            _create_changes(duck)
+            with self._repository.session(duck, place) as session:
+                if len(steps) == 1:
+                    stored = Stored(session, self._repository.tables)
+                else:
+                    stored = SimulatedState(session, self._repository.tables, layout)
+                    stored.read()
+                result = self._compare_all(stored, steps, layout, standing, place)
+            return Plan(result, duck, resources.pop_all())
+
+    def _compare_all(
+        self, stored: Stored, steps: list[Step], layout: Layout, standing: Standing, place: Path
+    ) -> SynchronizeResult:
+        state, counts = standing.state, standing.counts
+        stored_now = count_resources(self._repository, layout.catalogue, standing)
+        given_ids = 0
+        result: SynchronizeResult | None = None
+        for step in steps:
+            manifest = step.manifest
+            allowed = self._request.allow_backwards and step is steps[-1]
+            check_applicable(manifest, state, self._request.mappings, stored_now, allow_backwards=allowed)
+            files = self._channel.fetch(manifest, place)
+            difference = build_difference(stored, layout, manifest, files, counts, given_ids=given_ids)
+            _collect(difference, ChangeRows(difference, stored, by_property=True))
+            planned = _result(self._connector, step, difference)
+            result = result.followed_by(planned) if result else planned
+            if isinstance(stored, SimulatedState):
+                stored.advance(difference)
+            given_ids, counts = difference.inserted_ids, difference.counts_after()
+            stored_now = sum(counts.resources.values())
+            dates = [d for d in (state.last_effective_date, manifest.effective_date) if d]
+            state = replace(state, last_batch=manifest.batch, last_effective_date=max(dates))
+        return result or SynchronizeResult(self._connector, NOTHING)
 
 
 def _result(connector: str, step: Step, difference: Difference) -> SynchronizeResult:
@@ -161,30 +197,42 @@ def _result(connector: str, step: Step, difference: Difference) -> SynchronizeRe
     return SynchronizeResult(
         connector=connector,
         state=COMPLETED,
-        batches=(BatchOutcome(manifest.batch, manifest.mode.name.capitalize(), "pending"),),
+        batches=(
+            *(BatchOutcome(m.batch, m.mode.name.capitalize(), CANCELLED) for m in step.cancels),
+            BatchOutcome(manifest.batch, manifest.mode.name.capitalize(), "pending"),
+        ),
         entity_types=difference.entity_types,
         associations=difference.associations,
     )
 
 
-def _collect(difference: Difference, rows: ChangeRows, layout: Layout) -> None:
-    """Make ``plan_changes``: every change, named as people name things."""
+def _create_changes(duck: duckdb.DuckDBPyConnection) -> None:
+    columns = ", ".join(f"{name} VARCHAR" for name in _COLUMNS.split(", "))
+    duck.execute(f"CREATE TEMP TABLE plan_changes (place BIGINT, part INTEGER, {columns})")
+
+
+def _collect(difference: Difference, rows: ChangeRows) -> None:
+    """Add every change to ``plan_changes``, named as people name things."""
+    batch = literal(difference.manifest.batch)
     parts: list[str] = []
-    for entity in layout.entity_types:
+    for entity in difference.layout.entity_types:
         name = literal(entity.mapped.identifier)
         parts.append(
-            f"SELECT {len(parts)} AS part, 'resource' AS kind, {name} AS type, op AS operation, pk AS key1, "
-            f"NULL::VARCHAR AS key2, NULL::VARCHAR AS property, old, new FROM ({rows.resources(entity)})"
+            f"SELECT 'resource', {name}, op, pk, NULL, NULL, old, new FROM ({rows.resources(entity)})"
         )
         files = rows.files(entity)
         if files:
             names = " ".join(f"WHEN {f.id} THEN {literal(f.property)}" for f in entity.files)
             parts.append(
-                f"SELECT {len(parts)}, 'file', {name}, op, pk, NULL, CASE property {names} END, old, new FROM ({files})"
+                f"SELECT 'file', {name}, op, pk, NULL, CASE property {names} END, old, new FROM ({files})"
             )
     for association in difference.concerned:
+        name = literal(association.mapped.identifier)
         parts.append(
-            f"SELECT {len(parts)}, 'link', {literal(association.mapped.identifier)}, op, pk1, pk2, NULL, NULL, NULL "
-            f"FROM ({rows.links(association)})"
+            f"SELECT 'link', {name}, op, pk1, pk2, NULL, NULL, NULL FROM ({rows.links(association)})"
         )
-    difference.duck.execute(f"CREATE OR REPLACE TEMP TABLE plan_changes AS {' UNION ALL '.join(parts)}")
+    place = fetch_value(difference.duck, "SELECT coalesce(max(place), -1) + 1 FROM plan_changes")
+    for number, part in enumerate(parts):
+        difference.duck.execute(
+            f"INSERT INTO plan_changes SELECT {place}, {number}, {batch}, * FROM ({part})"
+        )

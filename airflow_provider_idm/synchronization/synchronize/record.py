@@ -54,19 +54,12 @@ class Record:
     ) -> None:
         """Record the batch, those it cancels, the numbers stored and the task, in the transaction that applies it."""
         connection, tables, catalogue = self.connection, self.tables, self.layout.catalogue
-        for entity in self.layout.entity_types:
-            counts = difference.entity_types[entity.mapped.identifier]
-            left = difference.before_resources[entity.type] + counts.inserted - counts.deleted
-            connection.execute(
-                update(tables.entity_types)
-                .where(tables.entity_types.c.Id == entity.type)
-                .values(Resources=left)
-            )
-        for association in self.layout.associations:
-            numbers = difference.associations[association.mapped.identifier]
-            left = difference.before_links[association.type] + numbers.inserted - numbers.deleted
-            table = tables.entity_associations
-            connection.execute(update(table).where(table.c.Id == association.type).values(Links=left))
+        after = difference.counts_after()
+        types, associations = tables.entity_types, tables.entity_associations
+        for number, left in after.resources.items():
+            connection.execute(update(types).where(types.c.Id == number).values(Resources=left))
+        for number, left in after.links.items():
+            connection.execute(update(associations).where(associations.c.Id == number).values(Links=left))
         for cancelled in self.step.cancels:
             self._batch(cancelled, CANCELLED, cancelled.effective_date, now, None)
         told = json.dumps(result.as_dict(), ensure_ascii=False)
