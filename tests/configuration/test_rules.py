@@ -319,6 +319,17 @@ METADATA = {
 }
 
 MAPPINGS = {
+    "the name of the command column": (
+        '<Property Identifier="Photo" ConnectionColumn="photo" Format="Binary" />',
+        '<Property Identifier="Command" ConnectionColumn="photo" />',
+        [
+            (
+                "c.xml:26: EntityTypeMapping Person: Property Command: command is the name of the column that lists "
+                "of changes carry: name it otherwise"
+            ),
+            "c.xml:26: EntityTypeMapping Person: the entity type Person has no property Command; did you mean Code?",
+        ],
+    ),
     "no primary key": (
         'ConnectionColumn="number" IsPrimaryKey="true"',
         'ConnectionColumn="number" IsUniqueKey="true"',

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from airflow_provider_idm.configuration.columns import MAX_UNIQUE_KEYS
 from airflow_provider_idm.configuration.formats import INTEGER_BITS, SUITABLE
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_idm.configuration.checks.context import Context
     from airflow_provider_idm.configuration.model import Placed
+
+COMMAND: Final = "command"
+"""The first column of every ``.sorted.delta``."""
 
 
 def check_entity_type_mappings(context: Context) -> None:
@@ -82,6 +85,11 @@ def _check_property(
     context: Context, mapping: EntityTypeMapping, entity_type: EntityType | None, candidate: PropertyMapping
 ) -> None:
     subject = f"EntityTypeMapping {mapping.identifier}: Property {candidate.identifier}"
+    if same(candidate.identifier, COMMAND):
+        context.problems.error(
+            candidate.location,
+            f"{subject}: {COMMAND} is the name of the column that lists of changes carry: name it otherwise",
+        )
     _check_key(context, subject, candidate)
     if entity_type is None:
         return
