@@ -254,7 +254,7 @@ def show(demo: Demo) -> None:
     console.rule("The next day: one left, one came, one moved, and there is an audit now")
     change_extracts(demo)
     run_job(demo, "HR_Synchronize_Incremental")
-    show_repository(demo, "HR", ("Person_Organization", ("key1", "key2")), ("Organization", organization))
+    show_repository(demo, "HR", ("Person", person), ("Organization", organization))
     console.print(
         f"Everything is in {demo.folder}: the repository in {demo.home.name}/idm/repository.db, Airflow's log in "
         f"{demo.log.name}.",

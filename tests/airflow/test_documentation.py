@@ -18,12 +18,18 @@ def examples() -> list[str]:
     return re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-def dags_of(home: AirflowHome, text: str) -> dict[str, Any]:
-    from airflow.dag_processing.dagbag import DagBag
+def dag_bag() -> Any:
+    try:
+        from airflow.dag_processing.dagbag import DagBag
+    except ImportError:  # before Airflow 3.2
+        from airflow.models.dagbag import DagBag
+    return DagBag
 
+
+def dags_of(home: AirflowHome, text: str) -> dict[str, Any]:
     shutil.copytree(ROOT / "dags" / "conf", home.dags / "conf")
     home.write("example.py", text)
-    bag = DagBag(str(home.dags))
+    bag = dag_bag()(str(home.dags))
     assert bag.import_errors == {}
     return dict(bag.dags)
 

@@ -155,7 +155,10 @@ def test_dags_go_where_they_are_asked_to(configuration: Path) -> None:
 
 
 def test_generating_twice_gives_the_same_dags(generated, airflow_home: AirflowHome) -> None:
-    from airflow.serialization.serialized_objects import DagSerialization
+    try:
+        from airflow.serialization.serialized_objects import DagSerialization
+    except ImportError:  # before Airflow 3.2
+        from airflow.serialization.serialized_objects import SerializedDAG as DagSerialization
 
     first = generated(Jobs=job())["HR_job"]
     second = airflow_home.import_file(airflow_home.dags / "dag_file.py").HR_job
