@@ -34,7 +34,7 @@ texts = st.one_of(
     st.sampled_from(
         ["", "", "x", "y", '"', 'a"b', ' "q"', "#", "a,b", "a;b", "l\nm", "l\r\nm", "\r", " ", "NULL", "\t"]
     ),
-    st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=5),
+    st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=5),
 )
 person_rows = st.lists(
     st.tuples(keys, st.sampled_from(["", "1", "2"]), st.sampled_from(["", "p", "q"]), texts), max_size=12

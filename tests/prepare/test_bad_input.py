@@ -9,7 +9,8 @@ import pytest
 
 from airflow_provider_idm.configuration.model import SourceType
 from airflow_provider_idm.errors import PrepareError, SourceFileError
-from airflow_provider_idm.synchronization.prepare import SourceChangedError, run
+from airflow_provider_idm.synchronization.prepare import SourceChangedError
+from airflow_provider_idm.synchronization.prepare.files import FileMaker
 from tests.builders import make_association, make_entity_type, make_mappings, make_property
 from tests.prepare.desk import COMPLETE, INCREMENTAL, Desk
 
@@ -44,7 +45,7 @@ def refused(desk: Desk, content: str | bytes, message: str, **options: Any) -> s
         ("", "FILE, line 1: the file is empty; expected a header with the column names"),
         ("\n\r\n", "FILE, line 1: the file is empty"),
         (b"\xef\xbb\xbf", "FILE, line 1: the file is empty"),
-        ("id;nmae;level\n", "FILE, line 1: the mapped column 'name' is missing (did you mean 'nmae'?). The header has: id, nmae, level"),
+        ("id;nmae;level\n", "FILE, line 1: the mapped column 'name' is missing (did you mean 'nmae'?). The header has: id, nmae, level"),  # noqa: E501
         ("\n\nID,name,level\n", "FILE, line 3: the mapped column 'id' is missing (did you mean 'ID'?)"),
         ("a|b\n", "the mapped column 'id' is missing; the mapped column 'name' is missing"),
         ("id,name,level,name\n", "FILE, line 1: the column 'name' stands in the header more than once"),
@@ -56,17 +57,17 @@ def refused(desk: Desk, content: str | bytes, message: str, **options: Any) -> s
         ('id,name,level\na,"A\nB",1\nb\n', "FILE, line 4: 1 field; expected 3 as in the header"),
         (WIDE + "b,B,2\n", "FILE, line 5: 1 field; expected 3 as in the header"),
         ('id,name,level\na,A,1\nb,"B,2\n', "FILE, line 3: the quote that opens a value here is never closed"),
-        ('id,name,level\na,"A"B,1\n', "FILE, line 2: text follows a closing quote; expected a separator or the end of the line"),
+        ('id,name,level\na,"A"B,1\n', "FILE, line 2: text follows a closing quote; expected a separator or the end of the line"),  # noqa: E501
         ('id,name,level\na,"A\n" ,1\n', "FILE, line 3: text follows a closing quote"),
         ("id,name,level\na,A\rB,1\n", "FILE, line 2: a lone carriage return"),
         ("id,name,level\ra,A,1\r", "a lone carriage return in the header"),
-        (b"id,name,level\na,\xc3\xa9,1\nb,\xe9,2\n", "FILE, line 3: the byte 0xE9 is not UTF-8; set the encoding of the file"),
+        (b"id,name,level\na,\xc3\xa9,1\nb,\xe9,2\n", "FILE, line 3: the byte 0xE9 is not UTF-8; set the encoding of the file"),  # noqa: E501
         (b"id,name,level,x\na,A,1,\xff\n", "FILE, line 2: the byte 0xFF is not UTF-8"),
         ("id,name,level\n".encode("utf-16"), "FILE is UTF-16: set its encoding; expected a CSV file in UTF-8"),
         ("id,name,level\n".encode("utf-16-le"), "FILE has NUL characters in its header"),
         ("<!DOCTYPE html>\n<html>", "FILE is an HTML or XML page, not a CSV file"),
         (b"PK\x03\x04\x14\x00", "FILE is a ZIP archive or an Excel workbook: save it as CSV"),
-        ("id,name,level\na,A\0B,1\n", "FILE, line 2, column name: 'A\\x00B'; expected a text without NUL characters, at most 442 characters"),
+        ("id,name,level\na,A\0B,1\n", "FILE, line 2, column name: 'A\\x00B'; expected a text without NUL characters, at most 442 characters"),  # noqa: E501
     ],
 )  # fmt: skip
 def test_damage(desk: Desk, content: str | bytes, message: str) -> None:
@@ -135,13 +136,13 @@ def test_a_file_that_changes_while_it_is_read(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], object]
 ) -> None:
     path = desk.write("persons", GOOD)
-    read = run.FileMaker.read
+    read = FileMaker.read
 
     def read_and_change(*arguments: Any) -> None:
         read(*arguments)
         change(path)
 
-    monkeypatch.setattr(run.FileMaker, "read", read_and_change)
+    monkeypatch.setattr(FileMaker, "read", read_and_change)
     with pytest.raises(SourceChangedError, match="changed while it was read; prepare again"):
         desk.prepare()
     assert desk.state() == {}

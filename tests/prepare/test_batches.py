@@ -65,7 +65,7 @@ def test_a_given_date_without_a_zone_is_utc(desk: Desk) -> None:
 @pytest.mark.parametrize("type_", list(SourceType))
 def test_an_incremental_needs_a_batch(desk: Desk, type_: SourceType) -> None:
     desk.write("persons", "command,id,name,level\n")
-    with pytest.raises(PrepareError, match="HR has no batch in the exchange .* run a Complete first"):
+    with pytest.raises(PrepareError, match=r"HR has no batch in the exchange .* run a Complete first"):
         desk.prepare(INCREMENTAL, type=type_)
     assert desk.batches == []
 

@@ -349,16 +349,13 @@ def test_distinguished_names() -> None:
 
 
 @given(
-    st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1, max_size=12),
+    st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=12),
     st.booleans(),
 )
 def test_escaped_names_come_back(value: str, in_hex: bool) -> None:
     def escape(character: str) -> str:
-        if (
-            character.isascii()
-            and (character.isalnum() or character in "_-'")
-            or not in_hex
-            and ord(character) > 0xFF
+        if (character.isascii() and (character.isalnum() or character in "_-'")) or (
+            not in_hex and ord(character) > 0xFF
         ):
             return character
         if not in_hex and character in ',+"\\<>;= #':

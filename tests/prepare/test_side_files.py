@@ -152,8 +152,10 @@ def test_invalid_values_end_the_prepare(desk: Desk) -> None:
         f"{source}, line 3, column level: 'many'; expected {expected}",
         f"{source}, line 6, column level: '99999999999'; expected {expected}",
         f"{source}, line 7, column name: '{'D' * 100}'…; expected a text without NUL characters, at most 442 characters",
-        f"All of them are listed in {desk.collect / 'Person.invalid.csv'}. Nothing was published; correct the source "
-        "or its mapping.",
+        (
+            f"All of them are listed in {desk.collect / 'Person.invalid.csv'}. Nothing was published; correct the source "  # noqa: E501
+            "or its mapping."
+        ),
     ]
     assert desk.collected("Person.invalid.csv") == (
         "id,name,level,note,column,value,expected,line\n"

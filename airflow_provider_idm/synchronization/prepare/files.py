@@ -15,11 +15,11 @@ from airflow_provider_idm.synchronization.prepare.cleanse import (
     write_side_files,
     write_sorted,
 )
-from airflow_provider_idm.synchronization.prepare.delta import count_commands, write_delta
+from airflow_provider_idm.synchronization.prepare.delta import write_delta
 from airflow_provider_idm.synchronization.prepare.fold import fold_keys, write_folded
 from airflow_provider_idm.synchronization.prepare.invalid import InvalidValues, check_commands, find_invalid
 from airflow_provider_idm.synchronization.prepare.load import LoadedTable, Reading, load
-from airflow_provider_idm.synchronization.prepare.side import clean_length
+from airflow_provider_idm.synchronization.prepare.side import count_commands
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -39,12 +39,10 @@ class CleanFiles:
 
     :param entries: for the manifest.
     :param sorted: the sorted file by target; empty where the sources were lists of changes.
-    :param longest: bytes of the longest record of all source files.
     """
 
     entries: tuple[BatchFile, ...]
     sorted: Mapping[str, Path]
-    longest: int
 
 
 @dataclass(slots=True)
@@ -108,7 +106,7 @@ class FileMaker:
         """Return what was made, once all hashes are known."""
         entries = tuple(self._entry(t, self._made[t.identifier]) for t in targets)
         self._hashing.shutdown()
-        return CleanFiles(entries, self._sorted, self._longest)
+        return CleanFiles(entries, self._sorted)
 
     def _make_all(self, table: LoadedTable) -> None:
         changes = self._request.reads_changes
@@ -134,10 +132,9 @@ class FileMaker:
         if compared and self._previous is not None:
             former, current = self._previous.file(target.identifier), path
             path = self._path(target, "sorted.delta")
-            longest = clean_length(max(self._longest, self._previous.longest))
-            rows = write_delta(self._connection, target, former, current, path, longest)
+            commands = write_delta(target, former, current, path)
+            rows = sum(commands.values())
             columns = ("command", *columns)
-            commands = count_commands(self._connection, path, columns, longest)
         sha256 = self._hash(path)
         return _Made(path, columns, rows, commands, sha256, sorted_sha256)
 
@@ -146,7 +143,7 @@ class FileMaker:
         path = self._path(target, "sorted.delta")
         rows = write_folded(self._connection, table, target, self._request.type, path)
         columns = ("command", *(c.name for c in target.columns), *(("owner",) if target.owner else ()))
-        commands = count_commands(self._connection, path, columns, clean_length(self._longest))
+        commands = count_commands(self._connection, path, columns, self._longest)
         return _Made(path, columns, rows, commands, self._hash(path), None)
 
     def _path(self, target: Target, end: str) -> Path:

@@ -194,7 +194,8 @@ def _select(table: LoadedTable) -> str:
 
 def _invalid(table: LoadedTable, target: Target) -> str:
     """Return the condition that a value of a row did not convert; of a delete only the keys matter."""
-    keys, others = [], []
+    keys: list[str] = []
+    others: list[str] = []
     for column in target.read_columns:
         failed = f"({table.text(column.source)} IS NOT NULL AND {table.value(column)} IS NULL)"
         (keys if column.is_key else others).append(failed)

@@ -30,14 +30,12 @@ class Previous:
 
     :param batch: the batch that it belongs to; ``fingerprint`` of that batch's mappings.
     :param files: (size, modification time in ns) by target.
-    :param longest: bytes of the longest line of the source files.
     """
 
     folder: Path
     batch: str
     fingerprint: str
     files: Mapping[str, Sequence[int]]
-    longest: int
 
     def file(self, target: str) -> Path:
         """Return a target's sorted file.
@@ -77,7 +75,7 @@ class PreviousStore:
                 self._replaced.rename(self._previous)
             shutil.rmtree(self._replaced, ignore_errors=True)
 
-    def stage(self, batch: str, fingerprint: str, files: Mapping[str, Path], longest: int) -> None:
+    def stage(self, batch: str, fingerprint: str, files: Mapping[str, Path]) -> None:
         """Keep sorted files under a batch's id.
 
         :param files: the sorted file of each target; it is linked, not copied, where the file system can.
@@ -92,7 +90,7 @@ class PreviousStore:
             except OSError:
                 shutil.copy2(path, kept)
             states[target] = _state(kept)
-        note = {"batch": batch, "fingerprint": fingerprint, "files": states, "longest": longest}
+        note = {"batch": batch, "fingerprint": fingerprint, "files": states}
         (folder / _NOTE).write_text(json.dumps(note, indent=2), encoding="utf-8")
 
     def promote(self, batch: str) -> None:
@@ -111,9 +109,7 @@ class PreviousStore:
         path = self._previous / _NOTE
         try:
             note: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return Previous(
-                self._previous, note["batch"], note["fingerprint"], note["files"], note["longest"]
-            )
+            return Previous(self._previous, note["batch"], note["fingerprint"], note["files"])
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:

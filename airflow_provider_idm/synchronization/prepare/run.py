@@ -109,7 +109,7 @@ class _Prepare:
         manifest = make_manifest(request, plan, files.entries)
         keeps_previous = not request.plan_only and bool(files.sorted)
         if keeps_previous:
-            self._store.stage(manifest.batch, manifest.fingerprint, files.sorted, files.longest)
+            self._store.stage(manifest.batch, manifest.fingerprint, files.sorted)
         self._land()
         self._channel.publish(manifest, {f.name: self._collect / f.name for f in manifest.files})
         if keeps_previous:

@@ -30,11 +30,6 @@ def line_size(longest: int) -> str:
     return f", max_line_size={longest + 1024}" if longest > _LONGEST_LINE else ""
 
 
-def clean_length(longest: int) -> int:
-    """Return bytes that a line of a clean file may have, made from records of at most so many bytes."""
-    return 2 * longest + 4096
-
-
 def source_rows(connection: duckdb.DuckDBPyConnection, table: LoadedTable, wanted: str) -> str:
     """Return SQL of source rows: ``r`` (the record's number), ``c0`` … ``c<n>`` as they stand, ``line``.
 
@@ -90,3 +85,21 @@ def _extra_table(connection: duckdb.DuckDBPyConnection, table: LoadedTable) -> s
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT r, n FROM {name}_steps").fetchall()
     connection.unregister(f"{name}_steps")
     return name
+
+
+def count_commands(
+    connection: duckdb.DuckDBPyConnection, path: Path, names: Sequence[str], longest: int
+) -> dict[str, int]:
+    """Return the rows per command of a ``.sorted.delta``.
+
+    :param names: its columns.
+    :param longest: bytes that the longest record of the sources has.
+    """
+    columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
+    # quoting doubles a record at most
+    reader = (
+        f"read_csv({literal(str(path))}, delim=',', quote='\"', escape='\"', header=true, auto_detect=false, "
+        f"nullstr='', columns={{{columns}}}{line_size(2 * longest + 4096)})"
+    )
+    rows = connection.execute(f"SELECT command, count(*) FROM {reader} GROUP BY 1 ORDER BY 1").fetchall()
+    return dict(rows)

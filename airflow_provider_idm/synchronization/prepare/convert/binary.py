@@ -87,7 +87,7 @@ def _sid_binary(digits: str) -> str:
 
 
 def _authority(number: str) -> str:
-    """An identifier authority: decimal below 2^32, else 12 hexadecimal digits after ``0x``."""
+    """Write an identifier authority: decimal below 2^32, else 12 hexadecimal digits after ``0x``."""
     return (
         f"CASE WHEN {number} < {2**32} THEN {number}::VARCHAR ELSE '0x' || lpad(hex({number}), 12, '0') END"
     )

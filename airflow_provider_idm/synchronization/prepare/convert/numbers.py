@@ -13,7 +13,7 @@ RANGES: Final = {
 
 
 def boolean(x: str) -> str:
-    """true, yes, 1 → ``1``; false, no, 0 → ``0``; in any case."""
+    """Read true, yes, 1 → ``1``; false, no, 0 → ``0``; in any case."""
     return (
         f"CASE WHEN lower({x}) IN ('true', 'yes', '1') THEN '1' "
         f"WHEN lower({x}) IN ('false', 'no', '0') THEN '0' END"
@@ -36,7 +36,7 @@ def bit(x: str, n: int) -> str:
 
 
 def double(x: str) -> str:
-    """The shortest decimal that reads back as the same number; a whole number has no fraction, zero no sign."""
+    """Write the shortest decimal that reads back as the same number; a whole number has no fraction, zero no sign."""
     number = f"TRY_CAST({x} AS DOUBLE)"
     return (
         rf"CASE WHEN regexp_full_match({x}, '[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?') "
