@@ -91,6 +91,10 @@ class Harness:
             self._repository = Repository.open(self.url)
         return self._repository
 
+    def use(self, repository: Repository) -> None:
+        """Use a repository that somebody else opened, and closes."""
+        self._repository = repository
+
     def close(self) -> None:
         if self._repository is not None:
             self._repository.close()

@@ -169,6 +169,7 @@ def _fold_owned(
     own_column = association.column1 if owner == 1 else association.column2
     other_column = association.column2 if owner == 1 else association.column1
     known: dict[str, str] = {}
+    complete: set[str] = set()
     for command, row in commands:
         primary = row[entity.primary.column]
         if primary == "":
@@ -176,18 +177,20 @@ def _fold_owned(
         whole = command in {"insert", "update"}
         own = row[own_column] if whole else row[own_column] or known.get(primary, "")
         known[primary] = "" if command == "delete" else own
+        if command != "merge":
+            complete.add(primary)
         other = row[other_column]
         if command == "delete":
             folded[primary] = ("delete", own, "")
-        elif whole:
+        elif whole or other:
             folded[primary] = (command, own, other)
-        elif other:
-            folded[primary] = ("merge", own, other)
     lines = []
     for primary in sorted(folded):
         command, own, other = folded[primary]
         if command != "delete":
             own = known[primary]  # the entity's key after all of its rows
+            if own == "" and primary in complete:
+                command, other = "delete", ""  # a whole row without the key: nothing to link, links to remove
         keys = [own, other] if owner == 1 else [other, own]
         lines.append([command, *keys, primary])
     return CleanFile(["command", "key1", "key2", "owner"], lines)

@@ -195,7 +195,12 @@ class Runner:
         for target, expected in files.items():
             found = read_csv(fetched[target])
             assert found.columns == expected.columns, f"columns of {target}"
-            assert found.lines == expected.lines, f"clean file of {target}"
+            differing = [
+                f"{f} is {e} in the model"
+                for f, e in zip(found.lines, expected.lines, strict=False)
+                if f != e
+            ]
+            assert found.lines == expected.lines, f"clean file of {target}: {differing}"
             if cleansed is not None:
                 entry = manifest.file(target)
                 assert entry is not None

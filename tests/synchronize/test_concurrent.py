@@ -10,7 +10,7 @@ import pytest
 from tests.oracle.harness import expected_snapshot
 from tests.oracle.model import CleanFile, Model
 from tests.oracle.shapes import DIRECTORY, HR
-from tests.synchronize.processes import start_together
+from tests.synchronize.processes import end, start, start_together
 from tests.synchronize.scenario import FIRST, SECOND, THIRD, model_of
 
 if TYPE_CHECKING:
@@ -98,3 +98,28 @@ def test_a_second_one_does_not_wait_for_ever(make_harness: MakeHarness, tmp_path
     assert {s["error"] for _, s in said if "error" in s} <= {"LockedError"}
     assert any("result" in s for _, s in said)
     assert harness.snapshot() == expected_snapshot(model_of(FIRST, SECOND))
+
+
+def test_the_flag_may_be_set_while_a_connector_is_synchronized(
+    make_harness: MakeHarness, tmp_path: Path
+) -> None:
+    """Each change row is read once: by a run of the flag during the synchronization or by the one after it."""
+    harness = make_harness(HR)
+    harness.synchronize(batch=harness.publish(FIRST, "Complete"))
+    model = model_of(FIRST)
+    touched: set[tuple[str, str]] = set()
+    for files in (SECOND, THIRD):
+        harness.publish(files, "Incremental")
+        touched |= model.apply("Incremental", files).touched
+
+    child = start(harness, "hr", keep=True)
+    while child.poll() is None:
+        harness.repository.set_recently_modified_flag()
+    status, said = end(child)
+    harness.repository.set_recently_modified_flag()
+
+    assert status == 0
+    assert "result" in said, said
+    assert harness.snapshot() == expected_snapshot(model)
+    assert harness.dirty() == touched
+    assert harness.table("UR_ResourceChanges") == harness.table("UR_ResourceLinkChanges") == []

@@ -255,12 +255,14 @@ def test_an_incremental_beside_an_applied_one_asks_for_a_complete(filled: Harnes
     assert content(filled) == before
 
 
-def test_an_incremental_as_the_first_batch_asks_for_a_complete(harness: Harness) -> None:
-    before = content(harness)
+@pytest.mark.parametrize("based_on", [None, "0190a6d0-7f4a-7c3e-8b0a-0123456789ab"])
+def test_an_incremental_as_the_first_batch_asks_for_a_complete(
+    harness: Harness, based_on: str | None
+) -> None:
+    batch = harness.publish(SECOND, "Incremental", based_on=based_on)
     with pytest.raises(ChainError, match="Complete"):
-        harness.synchronize(batch=harness.publish(SECOND, "Incremental", based_on=None))
+        harness.synchronize(batch=batch)
     assert harness.table("UR_Resources") == []
-    assert before["UR_Resources"] == []
 
 
 def test_an_incremental_onto_a_cancelled_batch_asks_for_a_complete(filled: Harness) -> None:

@@ -14,6 +14,9 @@ from tests.oracle.shapes import BADGES, DIRECTORY, HR, Shape
 from tests.synchronize.scenario import FIRST, SECOND, delta, full, model_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import Databases
     from tests.synchronize.conftest import MakeHarness
 
 PEOPLE = "1/ada/Lovelace 2/alan/Turing"
@@ -356,6 +359,33 @@ def test_entries_exchange_their_dns(directory: Harness) -> None:
     assert snapshot.unresolved["Entry_Parent"] == set()
 
 
+def test_a_merge_that_changes_the_key_alone_takes_the_links_of_its_row_along(directory: Harness) -> None:
+    """A full extract would name the same parent under the new dn; what names the entry by the former one is lost."""
+    result = incremental(directory, entries("merge/u/ada2/", changes=True), "ActiveDirectory")
+    snapshot = directory.snapshot()
+    assert snapshot.links["Entry_Parent"] == {("p", "o"), ("q", "o"), ("u", "p"), ("g", "p")}
+    assert snapshot.unresolved == {
+        "Entry_Parent": set(),
+        "Group_Members": {("grp", "ada"), ("grp", "nobody")},
+    }
+    counts = result.associations["Entry_Parent"]
+    assert (counts.inserted, counts.deleted) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("leaves", "row"),
+    [("merge/g/grp2/", "merge/grp2/root/g"), ("delete/g//", "delete///g"), ("delete/g//", "delete/grp//g")],
+)
+def test_an_entry_takes_the_dn_that_another_leaves(directory: Harness, leaves: str, row: str) -> None:
+    """It keeps its own parent, whatever happens to the links of the other in the same batch."""
+    incremental(directory, entries(f"merge/u/grp/ {leaves}", row, changes=True), "ActiveDirectory")
+    links = directory.snapshot().links["Entry_Parent"]
+    assert {pair for pair in links if pair[0] == "u"} == {("u", "p")}
+    assert {pair for pair in links if pair[0] == "g"} == (
+        {("g", "o")} if leaves.startswith("merge") else set()
+    )
+
+
 # ------------------------------------------------------------------------------------------------------ content
 
 
@@ -576,7 +606,7 @@ def test_the_hash_is_the_same_in_every_database(make_harness: MakeHarness) -> No
     assert harness.repository.content_hash(harness.mappings) == EXPECTED_HASH
 
 
-EXPECTED_HASH = ""
+EXPECTED_HASH = "b57927fff3a200e4d4ff6c836b8fd1ba2b3f3c82f35ce0a6c2a394efcb9cb4fe"
 
 
 def test_model_of_this_file_agrees(harness: Harness) -> None:
@@ -586,3 +616,27 @@ def test_model_of_this_file_agrees(harness: Harness) -> None:
     model.apply("Complete", FIRST)
     model.apply("Incremental", SECOND)
     assert harness.snapshot() == expected_snapshot(model)
+
+
+def test_two_schemas_of_one_database_are_two_repositories(
+    postgresql_databases: Databases, tmp_path: Path
+) -> None:
+    from airflow_provider_idm.repository import Repository
+
+    url = postgresql_databases.empty()
+    contents = {"one": FIRST, "two": full("7/z/Only", "Z/Zero", members="7/Z")}
+    for schema, files in contents.items():
+        harness = Harness(HR, url, tmp_path / schema)
+        with Repository.open(url, schema=schema) as repository:
+            harness.use(repository)
+            complete(harness, files)
+        harness.close()
+    for schema, files in contents.items():
+        harness = Harness(HR, url, tmp_path / schema)
+        with Repository.open(url, schema=schema) as repository:
+            found = repository.query_association(harness.mappings, "Person_Organization").to_pylist()
+            assert [(r["key1"], r["key2"]) for r in found] == sorted(
+                model_of(files).links("Person_Organization").links
+            )
+        harness.close()
+    postgresql_databases.drop(url)
