@@ -5,11 +5,13 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_idm.configuration.model import SourceType
+from airflow_provider_idm.synchronization.prepare import delta, structure
 from tests.builders import make_association, make_entity_type, make_mappings, make_property
 from tests.prepare import model
 from tests.prepare.desk import COMPLETE, INCREMENTAL, Desk
@@ -77,6 +79,8 @@ class Style:
         return (b"\xef\xbb\xbf" if self.bom else b"") + text.encode(), lines[1:]
 
 
+sizes = st.sampled_from([1, 3, 20, 1 << 20])
+"""Bytes read at a time: pieces and blocks end anywhere."""
 styles = st.builds(
     Style,
     separator=st.sampled_from(",;"),
@@ -117,9 +121,11 @@ def expected_files(
     }
 
 
-@given(persons=person_rows, pairs=pair_rows, style=styles)
-def test_full_extracts(persons: list[tuple[str, ...]], pairs: list[tuple[str, ...]], style: Style) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+@given(persons=person_rows, pairs=pair_rows, style=styles, size=sizes)
+def test_full_extracts(
+    persons: list[tuple[str, ...]], pairs: list[tuple[str, ...]], style: Style, size: int
+) -> None:
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(structure, "PIECE", size):
         desk = Desk(Path(folder), MAPPINGS)
         source, links = [list(row) for row in persons], [list(row) for row in pairs]
         content, lines = style.write(COLUMNS, source)
@@ -138,9 +144,12 @@ def test_full_extracts(persons: list[tuple[str, ...]], pairs: list[tuple[str, ..
         assert found == expected
 
 
-@given(persons=st.lists(person_rows, min_size=2, max_size=4), style=styles)
-def test_deltas_of_full_extracts(persons: list[list[tuple[str, ...]]], style: Style) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+@given(persons=st.lists(person_rows, min_size=2, max_size=4), style=styles, size=sizes)
+def test_deltas_of_full_extracts(persons: list[list[tuple[str, ...]]], style: Style, size: int) -> None:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch.multiple(delta, _BLOCK=size, _SHORTEST_RUN=2),
+    ):
         desk = Desk(Path(folder), MAPPINGS)
         desk.write("Pairs", "a,b\n")
         desk.write("O", "c\n")
