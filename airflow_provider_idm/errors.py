@@ -93,3 +93,7 @@ class ConcurrentChangeError(TransientError):
 
 class LockedError(TransientError):
     """Another prepare or synchronize of the same connector is running and did not end in time."""
+
+
+class ResourcesError(TransientError):
+    """Memory or disk ran out while data was sorted or compared."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from sqlalchemy import Connection, exc, inspect, make_url, select, update
 
 from airflow_provider_idm.configuration.model import ConnectorMappings
-from airflow_provider_idm.errors import ConcurrentChangeError, RepositoryError, RepositoryUnavailableError
+from airflow_provider_idm.errors import RepositoryError
 from airflow_provider_idm.repository import dirty, state
 from airflow_provider_idm.repository.catalogue import Catalogue, register
 from airflow_provider_idm.repository.dialects import (
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _UPGRADE_SECONDS = 300
-_CHANGED_MEANWHILE = {"40001", "40P01"}
-"""PostgreSQL's serialization failure and deadlock."""
 
 
 class Repository:
@@ -92,20 +90,14 @@ class Repository:
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Turn the driver's errors into those of this provider: changed meanwhile, or not available."""
+        """Turn the drivers' errors into those of this provider: changed meanwhile, or not available."""
         try:
             yield
-        except (exc.OperationalError, exc.InterfaceError, exc.IntegrityError) as error:
-            state = getattr(error.orig, "sqlstate", None)
-            if isinstance(error, exc.IntegrityError) or state in _CHANGED_MEANWHILE:
-                raise ConcurrentChangeError(
-                    "the repository changed while it was compared, and nothing was applied; try again, and look for "
-                    f"another program that writes to it ({type(error.orig).__name__})"
-                ) from error
-            reason = str(error.orig).strip().splitlines()[0] if error.orig else str(error)
-            raise RepositoryUnavailableError(
-                f"the repository {self.engine.url!r} does not answer: {reason}"
-            ) from error
+        except Exception as error:
+            translated = self.dialect.translate(error, repr(self.engine.url))
+            if translated is None:
+                raise
+            raise translated from error
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

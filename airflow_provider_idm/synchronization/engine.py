@@ -12,6 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_idm.errors import ResourcesError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -46,6 +48,11 @@ def open_engine(
             # A progress bar would go to standard output, in the middle of what a program reads there.
             connection.execute("SET enable_progress_bar = false")
             yield connection
+        except duckdb.OutOfMemoryException as error:
+            raise ResourcesError(
+                f"the data needs more memory than {memory_limit}, or more room for what overflows to {folder}; give "
+                "more memory, or make room there"
+            ) from error
         finally:
             connection.close()
     finally:

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, Column, Connection, Engine, Integer, MetaData, Select, Table
+from sqlalchemy import BigInteger, Column, Connection, Engine, Integer, MetaData, Select, Table, exc
+
+from airflow_provider_idm.errors import ConcurrentChangeError, RepositoryUnavailableError, TransientError
 
 if TYPE_CHECKING:
     import duckdb
@@ -79,6 +81,19 @@ class DatabaseDialect(ABC):
     def engine(self, url: str) -> Engine:
         """Make the SQLAlchemy engine for a URL."""
 
+    def translate(self, error: Exception, repository: str) -> TransientError | None:
+        """Return the error of this provider that a driver's error stands for, or None if it stands for none.
+
+        :param repository: what to call the repository; no password in it.
+        """
+        if not isinstance(error, exc.DBAPIError):
+            return None
+        if isinstance(error, exc.IntegrityError):
+            return changed_meanwhile(error)
+        if isinstance(error, exc.OperationalError | exc.InterfaceError):
+            return not_available(repository, error.orig or error)
+        return None
+
     @abstractmethod
     def lock(self, engine: Engine, name: str, timeout: float) -> AbstractContextManager[None]:
         """Hold a lock that no two processes hold at once, and that goes when its holder dies.
@@ -100,6 +115,22 @@ class DatabaseDialect(ABC):
     @abstractmethod
     def begin(self, engine: Engine) -> AbstractContextManager[Connection]:
         """Open a small writing transaction."""
+
+
+def changed_meanwhile(error: BaseException) -> ConcurrentChangeError:
+    """Return the error for a change that met another one."""
+    return ConcurrentChangeError(
+        "the repository changed while it was compared, and nothing was applied; try again, and look for another program "
+        f"that writes to it ({type(error).__name__})"
+    )
+
+
+def not_available(repository: str, error: BaseException) -> RepositoryUnavailableError:
+    """Return the error for a database that does not answer; only the first line, details can hold values."""
+    lines = str(error).strip().splitlines()
+    return RepositoryUnavailableError(
+        f"the repository {repository} does not answer: {lines[0] if lines else type(error).__name__}"
+    )
 
 
 def staged_table(name: str, columns: Sequence[Column[Any]], **options: Any) -> Table:

@@ -9,13 +9,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, Connection, Engine, Select, Table, create_engine, make_url
+import psycopg
+from sqlalchemy import Column, Connection, Engine, Select, Table, create_engine, exc, make_url
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateTable, DropTable
 
-from airflow_provider_idm.errors import LockedError
-from airflow_provider_idm.repository.dialects.base import BulkSession, DatabaseDialect, Gathered, staged_table
+from airflow_provider_idm.errors import LockedError, TransientError
+from airflow_provider_idm.repository.dialects.base import (
+    BulkSession,
+    DatabaseDialect,
+    Gathered,
+    changed_meanwhile,
+    not_available,
+    staged_table,
+)
 from airflow_provider_idm.synchronization.engine import fetch_value, literal
 
 if TYPE_CHECKING:
@@ -24,6 +32,8 @@ if TYPE_CHECKING:
 
 _BLOCK = 1 << 18
 _POLL_SECONDS = 0.2
+_MET_ANOTHER_CHANGE = {"40001", "40P01"}
+"""Serialization failure and deadlock."""
 
 
 class PostgresqlDialect(DatabaseDialect):
@@ -32,6 +42,20 @@ class PostgresqlDialect(DatabaseDialect):
     def engine(self, url: str) -> Engine:
         """Make the engine; any ``postgresql://`` URL is taken to psycopg 3."""
         return create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=NullPool)
+
+    def translate(self, error: Exception, repository: str) -> TransientError | None:
+        """Tell the errors of psycopg and of the Arrow driver apart, which COPY and bulk reads raise as they are."""
+        cause = error.orig if isinstance(error, exc.DBAPIError) else error
+        if (
+            isinstance(cause, psycopg.IntegrityError)
+            or getattr(cause, "sqlstate", None) in _MET_ANOTHER_CHANGE
+        ):
+            return changed_meanwhile(cause or error)
+        if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
+            return not_available(repository, cause)
+        if type(cause).__module__.startswith("adbc_driver_manager"):
+            return not_available(repository, cause or error)
+        return super().translate(error, repository)
 
     @contextmanager
     def lock(self, engine: Engine, name: str, timeout: float) -> Iterator[None]:
