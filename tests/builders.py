@@ -47,7 +47,9 @@ def make_property(
     )
 
 
-def make_entity_type(identifier: str, *properties: MappedProperty, table: str | None = None) -> MappedEntityType:
+def make_entity_type(
+    identifier: str, *properties: MappedProperty, table: str | None = None
+) -> MappedEntityType:
     """Make a mapped entity type that reads ``<identifier>.csv``; properties get the columns C4, C5 …"""
     stored = tuple(
         replace(p, column=column_name(4 + n) if p.max_length != LONG_LENGTH else column_name(n % 4))
