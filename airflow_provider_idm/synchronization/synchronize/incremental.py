@@ -107,21 +107,23 @@ class RowScope:
                 FROM {commands} d LEFT JOIN {side.stored} s ON s.pk = d.owner
                 LEFT JOIN {side.change} c ON c.pk = d.owner""",
         )
-        self._create(
-            layout.table("replaced"),
-            "SELECT given AS k FROM owned UNION SELECT before FROM owned UNION SELECT after FROM owned",
-        )
-        self._create(
-            layout.table("command"),
-            f"""SELECT 'insert' AS op, coalesce(given, after) AS {own}, other AS {other} FROM owned
-                WHERE command <> 'delete' AND other IS NOT NULL AND coalesce(given, after) IS NOT NULL""",
-        )
         # A merge that brings a new key but no new link leaves the entity its link, under the new key.
         self._create(
             layout.table("renamed"),
             f"""SELECT s.{key} AS k_from, c.{key} AS k_to FROM {side.change} c JOIN {side.stored} s ON s.id = c.id
                 WHERE c.command = 'merge' AND c.{key} IS DISTINCT FROM s.{key} AND s.{key} IS NOT NULL
                 AND c.pk NOT IN (SELECT owner FROM owned)""",
+        )
+        # A key that a merge takes away from an entity may be another's in the same batch: only the other's rows go.
+        self._create(
+            layout.table("replaced"),
+            f"""SELECT before AS k FROM owned UNION (SELECT given FROM owned UNION SELECT after FROM owned
+                EXCEPT SELECT k_from FROM {layout.table("renamed")})""",
+        )
+        self._create(
+            layout.table("command"),
+            f"""SELECT 'insert' AS op, coalesce(given, after) AS {own}, other AS {other} FROM owned
+                WHERE command <> 'delete' AND other IS NOT NULL AND coalesce(given, after) IS NOT NULL""",
         )
         self._duck.execute("DROP TABLE owned")
 
@@ -182,7 +184,7 @@ class RowScope:
             f"""SELECT key1, key2 FROM (
                     SELECT coalesce(m.k_to, b.{own}) AS {own}, b.{other} AS {other} FROM {self._rows} b
                     LEFT JOIN {layout.table("renamed")} m ON m.k_from = b.{own}
-                    WHERE NOT EXISTS (SELECT 1 FROM {layout.table("replaced")} p WHERE p.k = coalesce(m.k_to, b.{own}))
+                    WHERE NOT EXISTS (SELECT 1 FROM {layout.table("replaced")} p WHERE p.k = b.{own})
                     AND NOT EXISTS (SELECT 1 FROM {layout.table("command")} d
                                     WHERE d.op = 'delete' AND d.key1 = b.key1 AND d.key2 = b.key2))
                 WHERE key1 IS NOT NULL AND key2 IS NOT NULL
