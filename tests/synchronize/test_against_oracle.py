@@ -26,7 +26,7 @@ def test_repository_equals_the_model_after_every_batch(
 ) -> None:
     shape = SHAPES[name]
 
-    @settings(max_examples=max(1, settings.default.max_examples // 2))
+    @settings(max_examples=max(2, settings.default.max_examples * (4 if prepared else 2) // 10))
     @given(steps(shape))
     def sequences(drawn: list) -> None:
         url = databases.prepared(make_tables)

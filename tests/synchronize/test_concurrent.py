@@ -23,8 +23,7 @@ ENTRIES = {
 }
 
 
-@pytest.mark.parametrize("attempt", range(2))
-def test_the_same_batch_twice(make_harness: MakeHarness, tmp_path: Path, attempt: int) -> None:
+def test_the_same_batch_twice(make_harness: MakeHarness, tmp_path: Path) -> None:
     harness = make_harness(HR)
     harness.synchronize(batch=harness.publish(FIRST, "Complete"))
     batch = harness.publish(SECOND, "Incremental")
@@ -39,8 +38,7 @@ def test_the_same_batch_twice(make_harness: MakeHarness, tmp_path: Path, attempt
     assert [b["Id"] for b in harness.table("UJ_Batches")].count(batch) == 1
 
 
-@pytest.mark.parametrize("attempt", range(2))
-def test_different_batches_of_one_connector(make_harness: MakeHarness, tmp_path: Path, attempt: int) -> None:
+def test_different_batches_of_one_connector(make_harness: MakeHarness, tmp_path: Path) -> None:
     harness = make_harness(HR)
     harness.synchronize(batch=harness.publish(FIRST, "Complete"))
     second = harness.publish(SECOND, "Incremental")
