@@ -5,20 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from airflow_provider_idm.configuration.columns import LONG_LENGTH, SCALAR_LENGTH, column_name
-from airflow_provider_idm.configuration.model import (
-    Connector,
+from airflow_provider_idm.configuration.enums import FormatName, JobUse, PropertyType
+from airflow_provider_idm.configuration.mappings import (
     ConnectorMappings,
-    Format,
-    FormatName,
-    JobUse,
     KeyReference,
-    Location,
     MappedAssociation,
     MappedEntityType,
     MappedProperty,
-    PropertyType,
-    Thresholds,
 )
+from airflow_provider_idm.configuration.model import Connector, Format, Location, Thresholds
 
 HERE = Location("test.xml", 1)
 NO_THRESHOLDS = Thresholds()

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import shutil
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -4,12 +4,9 @@
 connector's synchronization needs. Imports neither Airflow nor any database or data-frame library.
 """
 
-from airflow_provider_idm.configuration.model import (
-    Configuration,
-    ConnectorMappings,
-    SourceType,
-    SynchronizationMode,
-)
+from airflow_provider_idm.configuration.enums import SourceType, SynchronizationMode
+from airflow_provider_idm.configuration.mappings import ConnectorMappings
+from airflow_provider_idm.configuration.model import Configuration
 from airflow_provider_idm.configuration.read import check_configuration, read_configuration
 from airflow_provider_idm.configuration.resolve import connector_mappings
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_provider_idm.configuration.model import SourceType, SynchronizationMode
+from airflow_provider_idm.configuration.enums import SourceType, SynchronizationMode
 from airflow_provider_idm.errors import ConfigurationError
 
 

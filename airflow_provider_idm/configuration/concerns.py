@@ -23,10 +23,10 @@ from airflow_provider_idm.configuration.resolve import connector_mappings
 from airflow_provider_idm.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from airflow_provider_idm.configuration.mappings import ConnectorMappings
     from airflow_provider_idm.configuration.model import (
         Configuration,
         Connection,
-        ConnectorMappings,
         EntityAssociationMapping,
         EntityTypeMapping,
         Job,

@@ -24,8 +24,8 @@ from airflow_provider_idm.configuration.attributes import (
 from airflow_provider_idm.configuration.columns import LAST_NAVIGATION
 from airflow_provider_idm.configuration.definitions_jobs import JOB, SCAFFOLDINGS, task_definition
 from airflow_provider_idm.configuration.element import IDENTIFIER, Element, elements, flag, required, table
+from airflow_provider_idm.configuration.enums import Deactivation, JobUse, PropertyType
 from airflow_provider_idm.configuration.formats import parse_format
-from airflow_provider_idm.configuration.model import Deactivation, JobUse, PropertyType
 
 
 def _thresholds(

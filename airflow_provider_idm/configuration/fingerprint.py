@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from airflow_provider_idm.configuration.model import Location, Thresholds
 
 if TYPE_CHECKING:
-    from airflow_provider_idm.configuration.model import MappedAssociation, MappedEntityType
+    from airflow_provider_idm.configuration.mappings import MappedAssociation, MappedEntityType
 
 _VERSION: Final = 1
 

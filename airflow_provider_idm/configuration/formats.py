@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from airflow_provider_idm.configuration.model import Format, FormatName, PropertyType
+from airflow_provider_idm.configuration.enums import FormatName, PropertyType
+from airflow_provider_idm.configuration.model import Format
 from airflow_provider_idm.configuration.names import suggestion
 
 _BY_NAME: Final = {name.value.casefold(): name for name in FormatName}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from airflow_provider_idm.configuration.model import Location, Problem, Severity
+from airflow_provider_idm.configuration.enums import Severity
+from airflow_provider_idm.configuration.model import Location, Problem
 from airflow_provider_idm.errors import ConfigurationError
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")

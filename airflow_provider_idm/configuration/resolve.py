@@ -11,19 +11,21 @@ from airflow_provider_idm.configuration.columns import (
     column_length,
     column_name,
 )
+from airflow_provider_idm.configuration.enums import FormatName
 from airflow_provider_idm.configuration.fingerprint import fingerprint
-from airflow_provider_idm.configuration.model import (
-    Configuration,
+from airflow_provider_idm.configuration.mappings import (
     ConnectorMappings,
-    EntityProperty,
-    EntityType,
-    EntityTypeMapping,
-    Format,
-    FormatName,
     KeyReference,
     MappedAssociation,
     MappedEntityType,
     MappedProperty,
+)
+from airflow_provider_idm.configuration.model import (
+    Configuration,
+    EntityProperty,
+    EntityType,
+    EntityTypeMapping,
+    Format,
     PropertyMapping,
     PropertyReference,
 )

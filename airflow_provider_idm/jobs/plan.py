@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_idm.configuration.arguments import parse_mode
-from airflow_provider_idm.configuration.model import Step, SynchronizationMode, TaskElement, TaskOverride
+from airflow_provider_idm.configuration.enums import SynchronizationMode
+from airflow_provider_idm.configuration.model import Step, TaskElement, TaskOverride
 from airflow_provider_idm.configuration.names import dag_id, same
 from airflow_provider_idm.jobs.order import Place, upstream
 

@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import Column, Connection, MetaData, Table, func, insert, select, text, update
 from sqlalchemy.schema import CreateIndex, Index
 
-from airflow_provider_idm.configuration.model import ConnectorMappings, EntityAssociation, MappedAssociation
+from airflow_provider_idm.configuration.mappings import ConnectorMappings, MappedAssociation
+from airflow_provider_idm.configuration.model import EntityAssociation
 from airflow_provider_idm.repository.schema import Tables
 
 

@@ -13,13 +13,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Select, and_, null, select
 
 from airflow_provider_idm.configuration.columns import FIRST_NAVIGATION, column_name
-from airflow_provider_idm.configuration.model import (
-    ConnectorMappings,
-    EntityProperty,
-    EntityType,
-    MappedAssociation,
-    PropertyType,
-)
+from airflow_provider_idm.configuration.enums import PropertyType
+from airflow_provider_idm.configuration.mappings import ConnectorMappings, MappedAssociation
+from airflow_provider_idm.configuration.model import EntityProperty, EntityType
 from airflow_provider_idm.errors import ConfigurationError
 from airflow_provider_idm.repository.catalogue import Catalogue
 from airflow_provider_idm.synchronization.engine import identifier, literal, open_engine

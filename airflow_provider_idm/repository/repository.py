@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from sqlalchemy import Connection, exc, inspect, make_url, select, update
 
-from airflow_provider_idm.configuration.model import ConnectorMappings
+from airflow_provider_idm.configuration.mappings import ConnectorMappings
 from airflow_provider_idm.errors import RepositoryError
 from airflow_provider_idm.repository import dirty, state
 from airflow_provider_idm.repository.catalogue import Catalogue, register

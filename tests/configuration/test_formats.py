@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_idm.configuration.enums import FormatName
 from airflow_provider_idm.configuration.formats import parse_format
-from airflow_provider_idm.configuration.model import Format, FormatName
+from airflow_provider_idm.configuration.model import Format
 from tests.configuration.texts import problems
 
 

@@ -8,13 +8,9 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_idm.configuration import ConnectorMappings, connector_mappings, read_configuration
-from airflow_provider_idm.configuration.model import (
-    Format,
-    FormatName,
-    MappedProperty,
-    PropertyType,
-    Thresholds,
-)
+from airflow_provider_idm.configuration.enums import FormatName, PropertyType
+from airflow_provider_idm.configuration.mappings import MappedProperty
+from airflow_provider_idm.configuration.model import Format, Thresholds
 from airflow_provider_idm.errors import ConfigurationError
 from tests.configuration.texts import RIGHT, changed, check, write
 

@@ -13,7 +13,7 @@ import pytest
 from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
-from airflow_provider_idm.configuration.model import SourceType, SynchronizationMode
+from airflow_provider_idm.configuration.enums import SourceType, SynchronizationMode
 from airflow_provider_idm.errors import ExchangeError, ExchangeUnavailableError
 from airflow_provider_idm.synchronization.exchange import (
     BatchFile,

@@ -9,13 +9,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_idm.configuration.model import (
-    Configuration,
-    Connection,
-    Deactivation,
-    Location,
-    Transformation,
-)
+from airflow_provider_idm.configuration.enums import Deactivation
+from airflow_provider_idm.configuration.model import Configuration, Connection, Location, Transformation
 from airflow_provider_idm.configuration.names import Identifiers
 from airflow_provider_idm.errors import ExportError, SourceFileError
 from airflow_provider_idm.synchronization.export import (

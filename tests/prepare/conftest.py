@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_idm.configuration.model import PropertyType
+from airflow_provider_idm.configuration.enums import PropertyType
 from tests.builders import make_association, make_entity_type, make_mappings, make_property
 from tests.prepare.desk import Desk
 

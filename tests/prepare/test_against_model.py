@@ -10,7 +10,7 @@ from unittest import mock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_idm.configuration.model import SourceType
+from airflow_provider_idm.configuration.enums import SourceType
 from airflow_provider_idm.synchronization.prepare import delta, structure
 from tests.builders import make_association, make_entity_type, make_mappings, make_property
 from tests.prepare import model

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_idm.configuration.model import SourceType
+from airflow_provider_idm.configuration.enums import SourceType
 from airflow_provider_idm.errors import PrepareError, SourceFileError
 from airflow_provider_idm.synchronization.prepare import SourceChangedError
 from airflow_provider_idm.synchronization.prepare.files import FileMaker

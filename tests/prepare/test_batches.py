@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_idm.configuration.model import SourceType
+from airflow_provider_idm.configuration.enums import SourceType
 from airflow_provider_idm.errors import ExchangeUnavailableError, LockedError, PrepareError
 from airflow_provider_idm.synchronization.exchange import ConnectorExchange, Origin
 from airflow_provider_idm.synchronization.prepare import previous as previous_module

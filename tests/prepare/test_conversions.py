@@ -15,7 +15,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_idm.configuration.model import Format, FormatName, PropertyType
+from airflow_provider_idm.configuration.enums import FormatName, PropertyType
+from airflow_provider_idm.configuration.model import Format
 from airflow_provider_idm.synchronization.prepare.convert import conversion_of
 from tests.builders import make_entity_type, make_property
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_idm.configuration.model import SourceType
+from airflow_provider_idm.configuration.enums import SourceType
 from airflow_provider_idm.synchronization.prepare import InvalidValuesError
 from tests.prepare.desk import COMPLETE, INCREMENTAL, INITIAL
 

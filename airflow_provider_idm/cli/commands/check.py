@@ -11,7 +11,7 @@ from airflow_provider_idm.cli.options import Conf, Json, Traceback
 def check(conf: Conf, *, json: Json = False, traceback: Traceback = False) -> None:  # noqa: ARG001
     """Read the configuration and print every error and warning as file:line: message; exit 2 if there is an error."""
     from airflow_provider_idm.configuration import check_configuration
-    from airflow_provider_idm.configuration.model import Severity
+    from airflow_provider_idm.configuration.enums import Severity
 
     problems = check_configuration(conf).problems
     errors = [problem for problem in problems if problem.severity is Severity.ERROR]

@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_idm.configuration.columns import FIRST_NAVIGATION
-from airflow_provider_idm.configuration.model import PropertyType, TaskElement
+from airflow_provider_idm.configuration.enums import PropertyType
+from airflow_provider_idm.configuration.model import TaskElement
 from airflow_provider_idm.configuration.names import Identifiers, identified, suggestion
 
 if TYPE_CHECKING:

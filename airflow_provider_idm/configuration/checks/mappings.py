@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from airflow_provider_idm.configuration.columns import MAX_UNIQUE_KEYS
+from airflow_provider_idm.configuration.enums import FormatName, PropertyType
 from airflow_provider_idm.configuration.formats import INTEGER_BITS, SUITABLE
 from airflow_provider_idm.configuration.model import (
     EntityProperty,
     EntityType,
     EntityTypeMapping,
-    FormatName,
     PropertyMapping,
-    PropertyType,
 )
 from airflow_provider_idm.configuration.names import same, suggestion, table_name
 

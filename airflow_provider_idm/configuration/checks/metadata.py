@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_idm.configuration.columns import FIRST_NAVIGATION, LAST_NAVIGATION, LAST_SCALAR
-from airflow_provider_idm.configuration.model import EntityProperty, EntityType, PropertyType
+from airflow_provider_idm.configuration.enums import PropertyType
+from airflow_provider_idm.configuration.model import EntityProperty, EntityType
 
 if TYPE_CHECKING:
     from airflow_provider_idm.configuration.checks.context import Context

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_provider_idm.configuration.model import SourceType, SynchronizationMode
+from airflow_provider_idm.configuration.enums import SourceType, SynchronizationMode
 from airflow_provider_idm.errors import ExchangeError
 
 FORMAT_VERSION = 1

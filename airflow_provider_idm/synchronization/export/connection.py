@@ -6,7 +6,8 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_idm.configuration.model import Connection, Deactivation
+from airflow_provider_idm.configuration.enums import Deactivation
+from airflow_provider_idm.configuration.model import Connection
 from airflow_provider_idm.configuration.names import suggestion
 from airflow_provider_idm.errors import ExportError
 from airflow_provider_idm.synchronization.export.exporter import ExportJob, ExportResult

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from airflow_provider_idm.configuration.model import SourceType
+from airflow_provider_idm.configuration.enums import SourceType
 from airflow_provider_idm.errors import PrepareError
 from airflow_provider_idm.synchronization.exchange import Manifest, new_batch_id
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_idm.configuration.model import ConnectorMappings, SourceType, SynchronizationMode
+from airflow_provider_idm.configuration.enums import SourceType, SynchronizationMode
+from airflow_provider_idm.configuration.mappings import ConnectorMappings
 from airflow_provider_idm.synchronization.exchange import Exchange, Manifest, Origin
 
 if TYPE_CHECKING:

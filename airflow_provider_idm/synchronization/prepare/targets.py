@@ -11,7 +11,7 @@ from airflow_provider_idm.synchronization.prepare.convert import Conversion, con
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from airflow_provider_idm.configuration.model import (
+    from airflow_provider_idm.configuration.mappings import (
         ConnectorMappings,
         MappedAssociation,
         MappedEntityType,

@@ -10,13 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from airflow_provider_idm.configuration.model import (
-    ConnectorMappings,
-    MappedAssociation,
-    MappedEntityType,
-    SourceType,
-    SynchronizationMode,
-)
+from airflow_provider_idm.configuration.enums import SourceType, SynchronizationMode
+from airflow_provider_idm.configuration.mappings import ConnectorMappings, MappedAssociation, MappedEntityType
 from airflow_provider_idm.repository.catalogue import Catalogue
 from airflow_provider_idm.synchronization.engine import identifier
 

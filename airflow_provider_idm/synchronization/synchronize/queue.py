@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from airflow_provider_idm.configuration.model import ConnectorMappings, SynchronizationMode
+from airflow_provider_idm.configuration.enums import SynchronizationMode
+from airflow_provider_idm.configuration.mappings import ConnectorMappings
 from airflow_provider_idm.errors import BatchCancelledError, ChainError, SynchronizeError
 from airflow_provider_idm.repository.state import APPLIED, CANCELLED, BatchRecord, ConnectorState
 from airflow_provider_idm.synchronization.exchange.manifest import Manifest

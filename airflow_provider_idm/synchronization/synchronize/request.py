@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from airflow_provider_idm.configuration.model import ConnectorMappings, SourceType
+from airflow_provider_idm.configuration.enums import SourceType
+from airflow_provider_idm.configuration.mappings import ConnectorMappings
 from airflow_provider_idm.repository import Repository
 from airflow_provider_idm.synchronization.exchange import Exchange
 from airflow_provider_idm.synchronization.exchange.manifest import Origin

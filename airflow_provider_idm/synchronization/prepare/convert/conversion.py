@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from airflow_provider_idm.configuration.model import FormatName, PropertyType
+from airflow_provider_idm.configuration.enums import FormatName, PropertyType
 from airflow_provider_idm.synchronization.prepare.convert import binary, dates, names, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_idm.configuration.model import Format, MappedProperty
+    from airflow_provider_idm.configuration.mappings import MappedProperty
+    from airflow_provider_idm.configuration.model import Format
 
     Step = Callable[[str], str]
 
