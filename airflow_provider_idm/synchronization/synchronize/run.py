@@ -78,12 +78,12 @@ class _Run:
             with self._repository.writing() as connection:
                 abandon_tasks(connection, self._tables, catalogue.connector, datetime.now(UTC))
             standing = read_standing(self._repository, catalogue)
+            manifests = self._channel.manifests()
+            self._publish_marks(manifests, standing.records)
             if own and (record := standing.records.get(own.batch)):
                 check_not_finished(record, self._connector)
                 log.info("batch %s was applied at %s; nothing to do", own.batch, record.finished_at)
                 return SynchronizeResult.from_dict(record.result or {}, already_applied=True)
-            manifests = self._channel.manifests()
-            self._publish_marks(manifests, standing.records)
             steps = plan_queue(manifests, standing.records, standing.state, request.mappings.fingerprint, own)
             return self._process_all(steps, layout, own)
 
