@@ -174,7 +174,7 @@ def test_every_stage_has_its_place_in_the_architecture() -> None:
         "errors",
         "configuration",
         "repository",
-        "synchronization.engine",
+        "engine",
         "synchronization.export",
         "synchronization.prepare",
         "synchronization.exchange",

@@ -16,9 +16,9 @@ from airflow_provider_idm.configuration.columns import FIRST_NAVIGATION, column_
 from airflow_provider_idm.configuration.enums import PropertyType
 from airflow_provider_idm.configuration.mappings import ConnectorMappings, MappedAssociation
 from airflow_provider_idm.configuration.model import EntityProperty, EntityType
+from airflow_provider_idm.engine import identifier, literal, open_engine
 from airflow_provider_idm.errors import ConfigurationError
 from airflow_provider_idm.repository.catalogue import Catalogue
-from airflow_provider_idm.synchronization.engine import identifier, literal, open_engine
 
 if TYPE_CHECKING:
     import duckdb

@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateTable, DropTable
 
+from airflow_provider_idm.engine import literal, scalar
 from airflow_provider_idm.errors import LockedError, TransientError
 from airflow_provider_idm.repository.dialects.base import (
     BulkSession,
@@ -24,7 +25,6 @@ from airflow_provider_idm.repository.dialects.base import (
     not_available,
     staged_table,
 )
-from airflow_provider_idm.synchronization.engine import fetch_value, literal
 
 if TYPE_CHECKING:
     import adbc_driver_postgresql.dbapi as adbc
@@ -153,7 +153,7 @@ class PostgresqlBulkSession(BulkSession):
         """Write the rows to a CSV file."""
         path = self.folder / f"{name}.copy.csv"
         target = f"{literal(str(path))} (HEADER false, DELIMITER ',')"
-        rows = int(fetch_value(self.duck, f"COPY ({query}) TO {target}"))
+        rows = int(scalar(self.duck, f"COPY ({query}) TO {target}"))
         return Gathered(str(path), tuple(c.name for c in columns), rows)
 
     @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_idm.synchronization.engine import identifier, scalar
+from airflow_provider_idm.engine import identifier, scalar
 from airflow_provider_idm.synchronization.prepare.side import append, copy, source_rows, write_header
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from airflow_provider_idm.configuration.enums import SourceType
-from airflow_provider_idm.synchronization.engine import identifier
+from airflow_provider_idm.engine import identifier
 from airflow_provider_idm.synchronization.prepare.cleanse import repeated_keys
 from airflow_provider_idm.synchronization.prepare.side import copy
 from airflow_provider_idm.synchronization.prepare.targets import ENTITY_TYPE

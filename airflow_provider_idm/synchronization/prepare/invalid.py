@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from airflow_provider_idm.engine import literal, scalar
 from airflow_provider_idm.errors import SourceFileError
-from airflow_provider_idm.synchronization.engine import literal, scalar
 from airflow_provider_idm.synchronization.prepare.side import append, source_rows, write_header
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from airflow_provider_idm.engine import literal, scalar
 from airflow_provider_idm.errors import SourceFileError
-from airflow_provider_idm.synchronization.engine import literal, scalar
 from airflow_provider_idm.synchronization.prepare.header import Header, read_header
 from airflow_provider_idm.synchronization.prepare.side import line_size
 from airflow_provider_idm.synchronization.prepare.source import SourceFile, is_utf8, rewrite, transcode

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airflow_provider_idm.engine import open_engine
 from airflow_provider_idm.errors import PrepareError
-from airflow_provider_idm.synchronization.engine import open_engine
 from airflow_provider_idm.synchronization.exchange import folder_name
 from airflow_provider_idm.synchronization.prepare.batch import (
     equal_batch,

@@ -7,7 +7,7 @@ import io
 import shutil
 from typing import TYPE_CHECKING
 
-from airflow_provider_idm.synchronization.engine import literal, scalar
+from airflow_provider_idm.engine import literal, scalar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from airflow_provider_idm.synchronization.engine import has_rows
+from airflow_provider_idm.engine import has_rows
 from airflow_provider_idm.synchronization.synchronize.layout import AssociationLayout
 from airflow_provider_idm.synchronization.synchronize.result import AssociationCounts
 

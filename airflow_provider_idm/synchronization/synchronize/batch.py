@@ -9,10 +9,10 @@ from typing import Final
 
 from sqlalchemy import Table
 
+from airflow_provider_idm.engine import open_engine
 from airflow_provider_idm.repository.dialects import Gathered
 from airflow_provider_idm.repository.schema import Tables
 from airflow_provider_idm.repository.state import APPLIED, CANCELLED
-from airflow_provider_idm.synchronization.engine import open_engine
 from airflow_provider_idm.synchronization.exchange.manifest import Manifest
 from airflow_provider_idm.synchronization.synchronize.apply import Applier
 from airflow_provider_idm.synchronization.synchronize.changes import ChangeRowGatherer, ChangeRows

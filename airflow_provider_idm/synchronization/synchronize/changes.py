@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Table
 
+from airflow_provider_idm.engine import identifier, literal
 from airflow_provider_idm.repository.dialects import BulkSession, Gathered
 from airflow_provider_idm.repository.schema import Tables
-from airflow_provider_idm.synchronization.engine import identifier, literal
 from airflow_provider_idm.synchronization.synchronize.difference import Difference
 from airflow_provider_idm.synchronization.synchronize.layout import AssociationLayout, EntityLayout
 from airflow_provider_idm.synchronization.synchronize.stored import Stored

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_provider_idm.configuration.enums import SynchronizationMode
+from airflow_provider_idm.engine import count_rows, has_rows, literal
 from airflow_provider_idm.errors import ExchangeError
-from airflow_provider_idm.synchronization.engine import count_rows, has_rows, literal
 from airflow_provider_idm.synchronization.exchange.manifest import BatchFile, Manifest
 from airflow_provider_idm.synchronization.synchronize import associations, keys, resources
 from airflow_provider_idm.synchronization.synchronize.incremental import RowScope

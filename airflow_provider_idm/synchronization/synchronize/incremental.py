@@ -10,7 +10,7 @@ reach, and to treat these exactly as a Complete treats all of them:
 
 from __future__ import annotations
 
-from airflow_provider_idm.synchronization.engine import has_rows, identifier
+from airflow_provider_idm.engine import has_rows, identifier
 from airflow_provider_idm.synchronization.synchronize.keys import after_keys_of_some, touched_keys
 from airflow_provider_idm.synchronization.synchronize.layout import AssociationLayout
 from airflow_provider_idm.synchronization.synchronize.stored import Stored

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_idm.synchronization.engine import identifier
+from airflow_provider_idm.engine import identifier
 from airflow_provider_idm.synchronization.synchronize.layout import EntityLayout
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from airflow_provider_idm.configuration.enums import SourceType, SynchronizationMode
 from airflow_provider_idm.configuration.mappings import ConnectorMappings, MappedAssociation, MappedEntityType
+from airflow_provider_idm.engine import identifier
 from airflow_provider_idm.repository.catalogue import Catalogue
-from airflow_provider_idm.synchronization.engine import identifier
 
 DISPLAY_NAME = "DisplayName"
 

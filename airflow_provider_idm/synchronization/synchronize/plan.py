@@ -9,9 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from airflow_provider_idm.engine import literal, open_engine, scalar
 from airflow_provider_idm.errors import SynchronizeError
 from airflow_provider_idm.repository.state import CANCELLED
-from airflow_provider_idm.synchronization.engine import fetch_value, literal, open_engine
 from airflow_provider_idm.synchronization.exchange import folder_name
 from airflow_provider_idm.synchronization.exchange.manifest import Manifest
 from airflow_provider_idm.synchronization.synchronize.changes import ChangeRows
@@ -92,7 +92,7 @@ class Plan:
                 duck.execute(f"COPY (SELECT {empty} WHERE false) TO {target}")
             return 0
         target = f"{literal(str(path))} {formats[path.suffix.lower()]}"
-        return int(fetch_value(self._duck, f"COPY ({self._ordered()}) TO {target}"))
+        return int(scalar(self._duck, f"COPY ({self._ordered()}) TO {target}"))
 
     def close(self) -> None:
         """Let go of the plan's memory and files."""
@@ -231,7 +231,7 @@ def _collect(difference: Difference, rows: ChangeRows) -> None:
         parts.append(
             f"SELECT 'link', {name}, op, pk1, pk2, NULL, NULL, NULL FROM ({rows.links(association)})"
         )
-    place = fetch_value(difference.duck, "SELECT coalesce(max(place), -1) + 1 FROM plan_changes")
+    place = scalar(difference.duck, "SELECT coalesce(max(place), -1) + 1 FROM plan_changes")
     for number, part in enumerate(parts):
         difference.duck.execute(
             f"INSERT INTO plan_changes SELECT {place}, {number}, {batch}, * FROM ({part})"

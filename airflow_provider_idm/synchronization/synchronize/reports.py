@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from airflow_provider_idm.synchronization.engine import identifier, literal
+from airflow_provider_idm.engine import identifier, literal
 from airflow_provider_idm.synchronization.synchronize.associations import CONFLICT
 from airflow_provider_idm.synchronization.synchronize.difference import Difference
 from airflow_provider_idm.synchronization.synchronize.layout import AssociationLayout

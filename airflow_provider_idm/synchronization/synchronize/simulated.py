@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from airflow_provider_idm.synchronization.engine import identifier
+from airflow_provider_idm.engine import identifier
 from airflow_provider_idm.synchronization.synchronize.difference import Difference
 from airflow_provider_idm.synchronization.synchronize.layout import AssociationLayout, EntityLayout, Layout
 from airflow_provider_idm.synchronization.synchronize.stored import Stored

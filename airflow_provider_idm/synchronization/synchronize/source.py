@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from airflow_provider_idm.synchronization.engine import identifier, literal
+from airflow_provider_idm.engine import identifier, literal
 from airflow_provider_idm.synchronization.synchronize.layout import EntityLayout
 
 _LONGEST_LINE = 64 << 20

@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import Column, Integer, Table
 
+from airflow_provider_idm.engine import count_rows, has_rows, identifier, literal
 from airflow_provider_idm.repository.dialects import BulkSession, Gathered
 from airflow_provider_idm.repository.schema import Tables
-from airflow_provider_idm.synchronization.engine import count_rows, has_rows, identifier, literal
 from airflow_provider_idm.synchronization.synchronize.difference import Difference
 from airflow_provider_idm.synchronization.synchronize.layout import AssociationLayout, EntityLayout
 from airflow_provider_idm.synchronization.synchronize.stored import stored_references

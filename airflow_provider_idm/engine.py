@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_idm.errors import ResourcesError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     import duckdb
 
@@ -81,20 +81,11 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def fetch_value(duck: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[object] = ()) -> Any:
-    """Return the first value of a query's first row, or None if there is no row.
-
-    The result is read to its end: a connection with an unfinished result takes no other work.
-    """
-    rows = duck.execute(query, list(parameters)).fetchall()
-    return rows[0][0] if rows else None
-
-
 def count_rows(duck: duckdb.DuckDBPyConnection, source: str) -> int:
     """Return how many rows a FROM item (a table, a query in parentheses) has."""
-    return int(fetch_value(duck, f"SELECT count(*) FROM {source}"))
+    return int(scalar(duck, f"SELECT count(*) FROM {source}"))
 
 
 def has_rows(duck: duckdb.DuckDBPyConnection, source: str) -> bool:
     """Tell whether a FROM item has any row."""
-    return fetch_value(duck, f"SELECT 1 FROM {source} LIMIT 1") is not None
+    return scalar(duck, f"SELECT 1 FROM {source} LIMIT 1") is not None
