@@ -33,7 +33,7 @@ class Node:
 
     :param values: by attribute name, for every attribute of the definition; ``""`` for a required one that is missing.
     :param written: every attribute that stands in the file, as written.
-    :param is_broken: whether an attribute was missing or had a bad value: an error was noted already.
+    :param broken: the attributes that are missing or have a bad value: an error was noted already for each.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Node:
     written: dict[str, str]
     display_names: dict[int, str]
     children: tuple[Node, ...]
-    is_broken: bool
+    broken: frozenset[str]
     xml: str
 
     @property
@@ -92,15 +92,15 @@ class NodeReader:
             written,
             {int(m[1]): written[m[0]] for m in map(_DISPLAY_NAME.fullmatch, written) if m and written[m[0]]},
             self.read_children(file, element, definition.child),
-            is_broken=False,
+            broken=frozenset(),
             xml=etree.tostring(element, encoding="unicode", with_tail=False) if definition.keep_xml else "",
         )
         broken = self._read_attributes(node, definition)
         self._warn_of_unknown_attributes(node, definition)
-        return replace(node, is_broken=True) if broken else node
+        return replace(node, broken=broken) if broken else node
 
-    def _read_attributes(self, node: Node, definition: Element) -> bool:
-        broken = False
+    def _read_attributes(self, node: Node, definition: Element) -> frozenset[str]:
+        broken = set()
         for name, attribute in definition.attributes.items():
             value = None
             message = ""
@@ -112,13 +112,13 @@ class NodeReader:
             if value is None and attribute.required and not message:
                 message = f"the required attribute {name} is missing"
             if message:
-                broken = True
+                broken.add(name)
                 if name == "Identifier":  # a bad one still is what others refer to
                     value = node.written.get(name, "").strip() or None
                 self._problems.error(node.location, f"{node.subject}: {message}")
             missing = "" if attribute.required else attribute.default
             node.values[name] = missing if value is None else value
-        return broken
+        return frozenset(broken)
 
     def _warn_of_unknown_attributes(self, node: Node, definition: Element) -> None:
         if definition.open:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from airflow_provider_idm.configuration.enums import Severity
 from airflow_provider_idm.configuration.model import Location, Problem
@@ -24,6 +25,10 @@ class Problems:
     def warning(self, location: Location, message: str) -> None:
         """Note something that is probably not meant."""
         self._found.setdefault(Problem(location, _one_line(message), Severity.WARNING))
+
+    def take(self, other: Problems, places: Collection[Location]) -> None:
+        """Note those problems of another list that are at certain places."""
+        self._found |= {problem: None for problem in other.all() if problem.location in places}
 
     def all(self) -> tuple[Problem, ...]:
         """Return every problem, by file and line."""

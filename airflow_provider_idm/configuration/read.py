@@ -61,6 +61,7 @@ def check_configuration(folder: str | os.PathLike[str]) -> Configuration:
     nodes = _read_nodes(path, problems)
     configuration = _build(path, nodes, problems)
     check(_context(configuration, nodes, problems))
+    _check_repeated(path, nodes, problems)
     return replace(configuration, problems=problems.all())
 
 
@@ -112,6 +113,30 @@ def _build(folder: Path, nodes: list[Node], problems: Problems) -> Configuration
     )
 
 
+def _check_repeated(folder: Path, nodes: list[Node], problems: Problems) -> None:
+    """Check elements whose identifier was seen before, each as if it stood instead of the first one.
+
+    Otherwise what is wrong inside them would come to light only once the double is gone.
+    """
+    groups: dict[tuple[str, str], list[Node]] = {}
+    for node in nodes:
+        if node.identifier and (node.name in _BUILDERS or _is_task(node)):
+            kind = "" if _is_task(node) else node.name
+            groups.setdefault((kind, node.identifier.casefold()), []).append(node)
+    for turn in range(1, max(map(len, groups.values()), default=0)):
+        chosen = [group[turn] for group in groups.values() if turn < len(group)]
+        left_out = {
+            id(node)
+            for group in groups.values()
+            for node in group
+            if node is not group[turn if turn < len(group) else 0]
+        }
+        kept = [node for node in nodes if id(node) not in left_out]
+        found = Problems()
+        check(_context(_build(folder, kept, found), kept, found))
+        problems.take(found, {node.location for node in _flat(chosen)})
+
+
 def _first_of_each(nodes: Iterable[Node], problems: Problems) -> list[Node]:
     """Leave out elements without an identifier and those whose identifier was seen before; report the latter."""
     first: dict[str, Node] = {}
@@ -146,16 +171,16 @@ def _context(configuration: Configuration, nodes: list[Node], problems: Problems
     return Context(
         configuration,
         problems,
-        broken=frozenset((node.location, node.identifier) for node in everything if _is_incomplete(node)),
+        broken={(node.location, node.identifier): _broken(node) for node in everything if _broken(node)},
         dependency_places={
             (place, child.values["ParentTask"].casefold()): child.location for place, child in dependencies
         },
     )
 
 
-def _is_incomplete(node: Node) -> bool:
-    """Return whether an element has a bad attribute, or a child that had to be left out."""
-    return node.is_broken or any(child.is_broken and not child.identifier for child in node.children)
+def _broken(node: Node) -> frozenset[str]:
+    """Return the bad attributes of an element, and the names of children that had to be left out."""
+    return node.broken | {child.name for child in node.children if child.broken and not child.identifier}
 
 
 def _flat(nodes: Iterable[Node]) -> Iterable[Node]:

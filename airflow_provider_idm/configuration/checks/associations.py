@@ -71,9 +71,9 @@ def _check_side(
     if entity_type is None:
         return
     found = context.find_property(place, f"{subject}: {name}", entity_type, reference.property)
-    if found is None or context.is_broken(found) or not is_stored_navigation(found):
+    if found is None or context.is_broken(found, "TargetColumnIndex") or not is_stored_navigation(found):
         return
-    if is_collection and not context.is_broken(association):
+    if is_collection:
         context.problems.error(
             place,
             f"{subject}: {name} {reference} is a collection and cannot be kept in one column "
@@ -112,7 +112,9 @@ def _check_key(
         names = [p.identifier for p in target.properties]
         message = f"{subject}: {name}: the EntityTypeMapping {target.identifier} has no property {reference.property}"
         context.problems.error(place, f"{message}{suggestion(reference.property, names)}")
-    elif not (key.is_primary_key or key.is_unique_key or context.is_broken(key)):
+    elif not (
+        key.is_primary_key or key.is_unique_key or context.is_broken(key, "IsPrimaryKey", "IsUniqueKey")
+    ):
         message = f"{subject}: {name} {reference} is neither the primary key nor a unique key of its mapping"
         context.problems.error(place, message)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from airflow_provider_idm.configuration.columns import FIRST_NAVIGATION
 from airflow_provider_idm.configuration.enums import PropertyType
@@ -25,23 +25,27 @@ if TYPE_CHECKING:
 
 Found = TypeVar("Found")
 
+PROPERTY: Final = "Property"
+"""What ``Context.broken`` says of an element that lacks a property."""
+
 
 @dataclass(frozen=True)
 class Context:
     """A configuration being checked.
 
-    :param broken: (location, identifier) of elements with a missing or bad attribute, which was reported already.
+    :param broken: by (location, identifier) of an element, the attributes that are missing or bad, which was reported
+        already; and ``Property`` where a property had to be left out for want of an identifier.
     :param dependency_places: where ``TaskDependsOnTask`` stands, by the task's location and the parent in lower case.
     """
 
     configuration: Configuration
     problems: Problems
-    broken: frozenset[tuple[Location, str]]
+    broken: Mapping[tuple[Location, str], frozenset[str]]
     dependency_places: Mapping[tuple[Location, str], Location]
 
-    def is_broken(self, element: Placed) -> bool:
-        """Return whether an attribute of an element is wrong, so that what follows from it is not worth reporting."""
-        return (element.location, element.identifier) in self.broken
+    def is_broken(self, element: Placed, *attributes: str) -> bool:
+        """Return whether one of these attributes of an element is wrong: what follows from it is not worth reporting."""
+        return not self.broken.get((element.location, element.identifier), frozenset()).isdisjoint(attributes)
 
     def find(
         self, location: Location, subject: str, kind: str, name: str | None, among: Mapping[str, Found]
@@ -67,7 +71,7 @@ class Context:
         known = self._properties.get(entity_type.identifier) or identified(entity_type.properties)
         if name in known:
             return known[name]
-        if self.is_broken(entity_type):
+        if self.is_broken(entity_type, PROPERTY):
             return None
         message = f"{subject}: the entity type {entity_type.identifier} has no property {name}{suggestion(name, known)}"
         self.problems.error(location, message)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from airflow_provider_idm.configuration.checks.context import PROPERTY
 from airflow_provider_idm.configuration.columns import MAX_UNIQUE_KEYS
 from airflow_provider_idm.configuration.enums import FormatName, PropertyType
 from airflow_provider_idm.configuration.formats import INTEGER_BITS, SUITABLE
@@ -62,11 +63,10 @@ def _columns(mapping: EntityTypeMapping) -> list[tuple[str, PropertyMapping]]:
 
 def _check_keys(context: Context, mapping: EntityTypeMapping) -> None:
     subject = f"EntityTypeMapping {mapping.identifier}"
-    if context.is_broken(mapping) or any(context.is_broken(candidate) for candidate in mapping.properties):
-        return
     primary = [candidate for candidate in mapping.properties if candidate.is_primary_key]
-    unique = [p for p in mapping.properties if p.is_unique_key and not p.is_primary_key]
-    if not primary:
+    unknown = [p for p in mapping.properties if context.is_broken(p, "IsPrimaryKey")]
+    unique = [p for p in mapping.properties if p.is_unique_key and p not in primary and p not in unknown]
+    if not (primary or unknown or context.is_broken(mapping, PROPERTY)):
         context.problems.error(
             mapping.location, f"{subject}: no property is the primary key: exactly one must be"
         )
@@ -95,7 +95,7 @@ def _check_property(
     target = context.find_property(
         candidate.location, f"EntityTypeMapping {mapping.identifier}", entity_type, candidate.identifier
     )
-    if target is None or context.is_broken(target):
+    if target is None or context.is_broken(target, "Type", "TargetColumnIndex"):
         return
     if context.is_navigation(entity_type.identifier, target):
         if candidate.connection_column or candidate.format:
@@ -117,7 +117,7 @@ def _check_key(context: Context, subject: str, candidate: PropertyMapping) -> No
         context.problems.error(
             candidate.location, f"{subject} is one bit of another property and cannot be a {kind}"
         )
-    elif not candidate.connection_column and not context.is_broken(candidate):
+    elif not candidate.connection_column and not context.is_broken(candidate, "Format"):
         context.problems.error(candidate.location, f"{subject} is a {kind} and needs a ConnectionColumn")
 
 
@@ -155,7 +155,7 @@ def _check_bit(
             candidate.location, f"{subject}: the Format Bit names {source.identifier}, which is a Bit itself"
         )
         return
-    if not source.connection_column and not context.is_broken(source):
+    if not source.connection_column and not context.is_broken(source, "Format"):
         error(
             candidate.location,
             f"{subject}: the Format Bit names {source.identifier}, which has no ConnectionColumn",
@@ -163,7 +163,7 @@ def _check_bit(
     target = next((p for p in entity_type.properties if same(p.identifier, source.identifier)), None)
     bits = (
         INTEGER_BITS.get(target.type)
-        if target is not None and not context.is_broken(target)
+        if target is not None and not context.is_broken(target, "Type")
         else form.bit + 1
     )
     if bits is None:

@@ -17,9 +17,11 @@ def check_entity_types(context: Context) -> None:
     for entity_type in context.configuration.entity_types.values():
         taken: dict[int, EntityProperty] = {}
         for candidate in entity_type.properties:
-            if not context.is_broken(candidate):
+            if context.is_broken(candidate, "TargetColumnIndex"):
+                continue
+            if not context.is_broken(candidate, "Type"):
                 _check_range(context, entity_type, candidate)
-                _check_taken(context, entity_type, candidate, taken)
+            _check_taken(context, entity_type, candidate, taken)
 
 
 def _check_range(context: Context, entity_type: EntityType, candidate: EntityProperty) -> None:
