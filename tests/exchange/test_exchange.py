@@ -10,6 +10,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
@@ -258,11 +259,44 @@ def test_a_manifest_of_another_batch_or_connector_is_an_error(exchange: Exchange
             exchange.channel("HR").manifest(manifest.batch)
 
 
-def test_an_unreadable_manifest_is_an_error(exchange: Exchange, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        (b"{", b"\xff", "it is not JSON (line 1, column 1)"),
+        (b'"format": 1', b'"format": 2', "it is of format 2, expected 1"),
+        (b'"connector"', b'"conector"', "it lacks 'connector'"),
+        (b'"mode": "Complete"', b'"mode": "Full"', "'Full' is not a synchronization mode"),
+        (b'"mode": "Complete"', b'"mode": 1', "a value in it is of another kind than expected"),
+    ],
+)
+def test_an_unreadable_manifest_is_an_error_that_names_the_folder(
+    exchange: Exchange, tmp_path: Path, old: bytes, new: bytes, why: str
+) -> None:
     manifest = published(exchange, tmp_path)
-    overwrite(exchange, f"HR/{manifest.batch}/manifest.json", b'{"batch": \xff')
-    with pytest.raises(ExchangeError, match=rf"{manifest.batch}/manifest\.json is not a manifest"):
-        exchange.channel("HR").manifests()
+    text = manifest.to_json().encode()
+    assert old in text
+    overwrite(exchange, f"HR/{manifest.batch}/manifest.json", text.replace(old, new, 1))
+    channel = exchange.channel("HR")
+
+    with pytest.raises(ExchangeError) as caught:
+        channel.manifests()
+
+    folder = channel._describe(manifest.batch)
+    assert str(caught.value) == (
+        f"{folder}/manifest.json is not a manifest of this version: {why}; "
+        f"restore the folder {folder}, or remove it and prepare a Complete"
+    )
+
+
+def test_a_survey_tells_what_can_be_read_and_what_cannot(exchange: Exchange, tmp_path: Path) -> None:
+    good, bad = published(exchange, tmp_path), published(exchange, tmp_path)
+    overwrite(exchange, f"HR/{bad.batch}/manifest.json", b"[]")
+
+    manifests, unreadable = exchange.channel("HR").survey()
+
+    assert manifests == [good]
+    assert list(unreadable) == [bad.batch]
+    assert "it is not a JSON object" in str(unreadable[bad.batch])
 
 
 def test_an_unknown_batch_is_an_error(exchange: Exchange) -> None:
@@ -318,6 +352,28 @@ def test_finished_batches_are_noted_beside_them(exchange: Exchange, tmp_path: Pa
     }
     assert channel.unfinished() == [third]
     assert channel.manifests() == [first, second, third]
+
+
+@pytest.mark.parametrize("damage", ["cut", "of another batch", "not text"])
+def test_a_note_that_cannot_be_trusted_counts_as_none_until_it_is_written_anew(
+    exchange: Exchange, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    first, second = (published(exchange, tmp_path) for _ in range(2))
+    channel = exchange.channel("HR")
+    for manifest in (first, second):
+        channel.mark_finished(manifest.batch, "applied", NOON)
+    whole = Finished(second.batch, "applied", NOON)
+    contents = {"cut": b'{"batch": "', "of another batch": whole.to_json().encode(), "not text": b"\xff\x00"}
+
+    overwrite(exchange, f"HR/{first.batch}/finished.json", contents[damage])
+
+    assert channel.finished() == {second.batch: whole}
+    (warning,) = caplog.messages
+    assert f"HR/{first.batch}/finished.json" in warning
+    assert channel.unfinished() == [first]
+
+    channel.mark_finished(first.batch, "applied", NOON)
+    assert channel.finished() == {first.batch: Finished(first.batch, "applied", NOON), second.batch: whole}
 
 
 def test_a_connector_state_is_published_for_agents(exchange: Exchange) -> None:
@@ -419,6 +475,65 @@ class SilentFileSystem(MemoryFileSystem):
 
     def cat_file(self, path: str, **_: object) -> bytes:
         raise TimeoutError(f"no answer for {path}")
+
+
+class UnsortedFileSystem(MemoryFileSystem):
+    """A storage that lists in no useful order, as SFTP does."""
+
+    protocol = "unsorted"
+    cachable = False
+
+    def ls(self, path: str, detail: bool = True, **kwargs: object) -> list[object]:
+        return sorted(super().ls(path, detail=detail, **kwargs), key=str, reverse=True)
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_each_batch_has_its_own_manifest_and_note_in_whatever_order_a_storage_lists(
+    tmp_path: Path, is_async: bool
+) -> None:
+    storage = UnsortedFileSystem()
+    exchange = Exchange(
+        AsyncFileSystemWrapper(storage, asynchronous=False) if is_async else storage, f"/{uuid.uuid4().hex}"
+    )
+    channel = exchange.channel("HR")
+    batches = [published(exchange, tmp_path) for _ in range(20)]
+    notes = {}
+    for number, manifest in enumerate(batches[:15]):
+        at = NOON + timedelta(minutes=number)
+        channel.mark_finished(manifest.batch, "applied", at)
+        notes[manifest.batch] = Finished(manifest.batch, "applied", at)
+
+    assert channel.manifests() == batches
+    assert channel.finished() == notes
+    assert channel.unfinished() == batches[15:]
+
+
+@pytest.mark.parametrize("kind", ["folder", "file-url", "memory", "renaming", "unsorted"])
+def test_the_name_of_the_folder_is_no_pattern(tmp_path: Path, kind: str) -> None:
+    unique = uuid.uuid4().hex
+    name = "a[x]*?"
+    exchange = {
+        "folder": lambda: Exchange.open(tmp_path / name),
+        "file-url": lambda: Exchange.open(f"file://{tmp_path}/{name}"),
+        "memory": lambda: Exchange.open(f"memory://{unique}/{name}"),
+        "renaming": lambda: Exchange(RenamingFileSystem(), f"/{unique}/{name}"),
+        "unsorted": lambda: Exchange(UnsortedFileSystem(), f"/{unique}/{name}"),
+    }[kind]()
+    channel = exchange.channel("HR")
+    assert (channel.manifests(), channel.finished(), channel.state().state) == ([], {}, "ready")
+
+    first, second = (published(exchange, tmp_path / "Collect") for _ in range(2))
+    channel.mark_finished(first.batch, "applied", NOON)
+    channel.write_state(ConnectorState("needs_complete", NOON))
+
+    assert channel.manifests() == [first, second]
+    assert channel.manifest(second.batch) == second
+    assert channel.unfinished() == [second]
+    assert channel.state().state == "needs_complete"
+    fetched = channel.fetch(second, tmp_path / "staged")
+    assert fetched["Person"].read_bytes() == PERSONS
+    with pytest.raises(ExchangeError, match="has no batch"):
+        channel.manifest(new_batch_id())
 
 
 def test_a_storage_that_does_not_answer_is_worth_a_retry(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import shutil
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_provider_idm.synchronization.exchange.storage import Storage
+
+log = logging.getLogger(__name__)
 
 STATE = "state.json"
 
@@ -84,10 +87,23 @@ class ConnectorExchange:
         """Return every published batch in queue order (effective date, id).
 
         :param plan_only: with those that only a plan may read.
-        :raises ExchangeError: if a manifest cannot be read or is not that of its folder.
+        :raises ExchangeError: if a manifest cannot be read or is not that of its folder: a batch is never skipped.
         """
-        found = [self._parse(batch, text) for batch, text in self._read(self._batches(), MANIFEST).items()]
-        return sorted((m for m in found if plan_only or not m.plan_only), key=lambda m: m.order)
+        found, unreadable = self.survey()
+        for error in unreadable.values():
+            raise error
+        return [m for m in found if plan_only or not m.plan_only]
+
+    def survey(self) -> tuple[list[Manifest], dict[str, ExchangeError]]:
+        """Return what can be read: every published batch in queue order, and what is wrong with the others, by id."""
+        found: list[Manifest] = []
+        unreadable: dict[str, ExchangeError] = {}
+        for batch, text in sorted(self._read(self._batches(), MANIFEST).items()):
+            try:
+                found.append(self._parse(batch, text))
+            except ExchangeError as error:
+                unreadable[batch] = error
+        return sorted(found, key=lambda m: m.order), unreadable
 
     def manifest(self, batch: str) -> Manifest:
         """Return one batch's manifest.
@@ -153,10 +169,16 @@ class ConnectorExchange:
     def finished(self) -> dict[str, Finished]:
         """Return the notes of all batches that are done, by batch id.
 
-        :raises ExchangeError: if a note cannot be read.
+        A note that cannot be read, or is another batch's, is left out with a warning: the repository decides, and a
+        note is written anew from it.
         """
-        texts = self._read(self._batches(), FINISHED)
-        return {b: Finished.from_json(text, self._describe(b, FINISHED)) for b, text in sorted(texts.items())}
+        notes = {}
+        for batch, text in sorted(self._read(self._batches(), FINISHED).items()):
+            try:
+                notes[batch] = self._parse_note(batch, text)
+            except ExchangeError as error:
+                log.warning("batch %s of %s counts as not noted: %s", batch, self.connector, error)
+        return notes
 
     def unfinished(self) -> list[Manifest]:
         """Return the batches that are not noted as done, in queue order."""
@@ -190,14 +212,28 @@ class ConnectorExchange:
 
     def _parse(self, batch: str, text: bytes) -> Manifest:
         source = self._describe(batch, MANIFEST)
-        manifest = Manifest.from_json(text.decode("utf-8", "replace"), source)
+        try:
+            manifest = Manifest.from_json(text.decode("utf-8", "replace"), source)
+        except ExchangeError as error:
+            raise ExchangeError(
+                f"{error}; restore the folder {self._describe(batch)}, or remove it and prepare a Complete"
+            ) from error
         if manifest.batch != batch or manifest.connector.casefold() != self.connector.casefold():
             raise ExchangeError(
                 f"{source} is the manifest of batch {manifest.batch} of connector {manifest.connector}, but "
                 f"lies in the folder of batch {batch} of connector {self.connector}: a batch cannot be "
-                "copied or renamed; remove the folder"
+                f"copied or renamed; remove the folder {self._describe(batch)}"
             )
         return manifest
+
+    def _parse_note(self, batch: str, text: bytes) -> Finished:
+        source = self._describe(batch, FINISHED)
+        note = Finished.from_json(text, source)
+        if note.batch != batch:
+            raise ExchangeError(
+                f"{source} is the note of batch {note.batch}, but lies in the folder of batch {batch}: remove it"
+            )
+        return note
 
     def _fetch_one(self, batch: str, file: BatchFile, folder: Path) -> Path:
         place = self._describe(batch, file.name)
