@@ -200,6 +200,22 @@ def test_a_type_other_than_none_is_that_of_the_batch(shell: Shell) -> None:
     assert shell.json("status")["connectors"]["HR"]["last_batch"] == batch
 
 
+def test_an_unreadable_batch_stops_the_connector_and_is_listed(shell: Shell) -> None:
+    good = shell.prepare(FIRST, "complete")
+    bad = shell.prepare(FIRST, "complete")
+    folder = shell.folder / "exchange" / "HR" / bad
+    (folder / "manifest.json").write_text("nothing")
+
+    for command in (("prepare", "--mode", "complete", "--sources", "sources"), ("synchronize",), ("plan",)):
+        _, err = shell.run(*command, "--connector", "HR", code=1)
+        assert f"restore the folder {folder}, or remove it" in err
+
+    found = shell.json("status")["connectors"]["HR"]
+    assert [b["id"] for b in found["pending"]] == [good]
+    assert [b["id"] for b in found["unreadable"]] == [bad]
+    assert bad in shell.run("status")[0]
+
+
 def test_what_cannot_be_done_says_so(shell: Shell) -> None:
     shell.prepare(FIRST, "complete")
     shell.run("synchronize", "--connector", "HR")

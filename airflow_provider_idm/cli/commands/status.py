@@ -55,9 +55,8 @@ def status(
 def _status(repository: Repository, exchange: Exchange, connector: str) -> dict[str, Any]:
     stored = repository.status(connector)
     known = {record.batch for record in stored.batches}
-    pending = [
-        manifest for manifest in exchange.channel(connector).manifests() if manifest.batch not in known
-    ]
+    manifests, unreadable = exchange.channel(connector).survey()
+    pending = [m for m in manifests if m.batch not in known and not m.plan_only]
     return stored.as_dict() | {
         "pending": [
             {
@@ -69,6 +68,7 @@ def _status(repository: Repository, exchange: Exchange, connector: str) -> dict[
             }
             for manifest in pending
         ],
+        "unreadable": [{"id": batch, "message": str(error)} for batch, error in unreadable.items()],
     }
 
 
@@ -87,6 +87,7 @@ def _show(data: Mapping[str, Any]) -> None:
     )
     replaced = ((b["id"], b["replaced_by"]) for b in data["batches"] if b["replaced_by"])
     output.table(("cancelled batch", "replaced by"), replaced)
+    output.table(("unreadable batch", "why"), ((b["id"], b["message"]) for b in data["unreadable"]))
     last = next((b for b in reversed(data["batches"]) if b["id"] == data["last_batch"] and b["result"]), None)
     if last is not None:
         show_counts(last["result"])

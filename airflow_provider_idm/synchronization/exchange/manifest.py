@@ -107,12 +107,12 @@ class Manifest:
         :raises ExchangeError: if the text is not a manifest that this version reads.
         """
         try:
-            data: dict[str, Any] = json.loads(text)
-            _check_format(data.pop("format"))
+            data = read_object(text)
+            _check_format(data["format"])
             return cls(
                 batch=data["batch"],
                 connector=data["connector"],
-                mode=SynchronizationMode[data["mode"].upper()],
+                mode=_mode(data["mode"]),
                 type=SourceType(data["type"]),
                 created_at=_utc(data["created_at"]),
                 effective_date=_utc(data["effective_date"]),
@@ -123,16 +123,46 @@ class Manifest:
                 files=tuple(BatchFile(**f | {"columns": tuple(f["columns"])}) for f in data["files"]),
                 plan_only=data["plan_only"],
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise ExchangeError(
-                f"{source} is not a manifest of this version ({type(error).__name__}: {error}); "
-                "prepare the connector again"
-            ) from error
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ExchangeError(f"{source} is not a manifest of this version: {reason(error)}") from error
+
+
+def read_object(text: str | bytes) -> dict[str, Any]:
+    """Read a JSON object.
+
+    :raises ValueError: if the text is none.
+    """
+    data = json.loads(text)
+    if not isinstance(data, dict):
+        raise ValueError("it is not a JSON object")  # noqa: TRY004 - of what a person wrote or altered
+    return data
+
+
+def reason(error: Exception) -> str:
+    """Say for a person why a JSON text could not be read as what it should be."""
+    match error:
+        case json.JSONDecodeError():
+            return f"it is not JSON (line {error.lineno}, column {error.colno})"
+        case UnicodeDecodeError():
+            return "it is not UTF-8"
+        case KeyError():
+            return f"it lacks {error.args[0]!r}"
+        case AttributeError() | TypeError():
+            return "a value in it is of another kind than expected"
+        case _:
+            return str(error)
 
 
 def _check_format(version: object) -> None:
     if version != FORMAT_VERSION:
-        raise ValueError("it was written by another version")
+        raise ValueError(f"it is of format {version!r}, expected {FORMAT_VERSION}")
+
+
+def _mode(name: str) -> SynchronizationMode:
+    mode = SynchronizationMode.__members__.get(name.upper())
+    if mode is None:
+        raise ValueError(f"{name!r} is not a synchronization mode")
+    return mode
 
 
 def _utc(text: str) -> datetime:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
 from airflow_provider_idm.errors import ExchangeError
-from airflow_provider_idm.synchronization.exchange.manifest import Origin
+from airflow_provider_idm.synchronization.exchange.manifest import Origin, read_object, reason
 
 FinishedState = Literal["applied", "cancelled", "rejected"]
 """How a batch ended."""
@@ -46,7 +46,7 @@ class Finished:
         :raises ExchangeError: if the text is none; ``source`` names it.
         """
         try:
-            data = _object(text)
+            data = read_object(text)
             return cls(
                 batch=data["batch"],
                 state=_one_of(FinishedState, data["state"]),
@@ -54,7 +54,7 @@ class Finished:
                 replaced_by=data.get("replaced_by"),
                 by=Origin(**data.get("by", {})),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise _unreadable(source, error) from error
 
 
@@ -83,7 +83,7 @@ class ConnectorState:
         :raises ExchangeError: if the text is none; ``source`` names it.
         """
         try:
-            data = _object(text)
+            data = read_object(text)
             since = data.get("since")
             return cls(
                 state=_one_of(Readiness, data["state"]),
@@ -91,19 +91,12 @@ class ConnectorState:
                 batch=data.get("batch"),
                 message=data.get("message", ""),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise _unreadable(source, error) from error
 
 
 def _json(data: dict[str, Any]) -> str:
     return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-
-
-def _object(text: str | bytes) -> dict[str, Any]:
-    data = json.loads(text)
-    if not isinstance(data, dict):
-        raise TypeError("expected a JSON object")
-    return data
 
 
 def _one_of(allowed: Any, value: str) -> Any:
@@ -119,6 +112,5 @@ def _utc(text: str) -> datetime:
 
 def _unreadable(source: str, error: Exception) -> ExchangeError:
     return ExchangeError(
-        f"{source} cannot be read ({type(error).__name__}: {error}); delete it and run the last "
-        "task again to have it written anew"
+        f"{source} cannot be read: {reason(error)}; delete it and run the last task again to have it written anew"
     )
