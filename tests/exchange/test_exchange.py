@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import threading
@@ -394,7 +395,7 @@ def test_a_connector_state_is_published_for_agents(exchange: Exchange) -> None:
 
     overwrite(exchange, "HR/state.json", b'{"state": "idle"}')
     with pytest.raises(
-        ExchangeError, match=r"HR/state\.json cannot be read .*'idle' is none of ready, blocked"
+        ExchangeError, match=r"HR/state\.json cannot be read: 'idle' is none of ready, blocked"
     ):
         exchange.channel("HR").state()
 
@@ -594,10 +595,38 @@ def test_a_publish_that_fails_at_any_write_publishes_nothing(tmp_path: Path, wri
     assert set(channel.fetch(manifest, tmp_path / "staged")) == {"Person", "Manager"}
 
 
-def test_an_unwritable_folder_is_a_storage_error(tmp_path: Path) -> None:
+def test_a_file_cannot_be_an_exchange(tmp_path: Path) -> None:
     (tmp_path / "exchange").write_text("a file where a folder should be")
-    with pytest.raises(ExchangeUnavailableError, match="does not answer at"):
-        Exchange.open(tmp_path / "exchange").channel("HR").write_state(ConnectorState())
+    for place in (tmp_path / "exchange", tmp_path / "exchange" / "inner"):
+        channel = Exchange.open(place).channel("HR")
+        for call in (channel.manifests, lambda: channel.write_state(ConnectorState())):
+            with pytest.raises(ExchangeError, match="exchange is a file; name a folder for the exchange"):
+                call()
+
+
+class RefusingFileSystem(MemoryFileSystem):
+    """A storage that lets nobody in."""
+
+    protocol = "refusing"
+    cachable = False
+    error: OSError = PermissionError("Access Denied")
+
+    def ls(self, path: str, detail: bool = True, **_: object) -> list[object]:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (PermissionError("Access Denied"), "permission denied; give this user the right"),
+        (OSError(errno.EROFS, "Read-only file system"), "the file system is read-only"),
+    ],
+)
+def test_what_a_storage_refuses_for_good_is_not_called_passing(error: OSError, message: str) -> None:
+    storage = RefusingFileSystem()
+    storage.error = error
+    with pytest.raises(ExchangeError, match=message):
+        Exchange(storage, "/exchange").channel("HR").manifests()
 
 
 def test_a_url_that_nothing_reads_is_an_error() -> None:
