@@ -355,7 +355,7 @@ def test_a_file_that_is_not_such_a_csv(
             {"Path": "gone.csv"},
             r"HR-Persons: setting Path of .*appsettings\.agent\.json: .*gone\.csv: no such file",
         ),
-        ({"Path": "."}, r"a folder, not a file"),
+        ({"Path": "."}, r"not a regular file"),
         ({"Path": 5}, r"setting Path of .*: expected a text, found 5"),
         ({"Separator": ";;"}, r"setting Separator of .*: expected one character, found ';;'"),
         ({"Encoding": "utf-99"}, r"setting Encoding of .*: unknown encoding 'utf-99'"),

@@ -110,9 +110,13 @@ def test_missing_folder(desk: Desk, tmp_path: Path) -> None:
         desk.prepare(sources=tmp_path / "nowhere")
 
 
-def test_a_folder_in_place_of_a_file(desk: Desk) -> None:
-    (desk.sources / "persons.csv").mkdir()
-    with pytest.raises(SourceFileError, match=r"persons\.csv cannot be read"):
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_no_regular_file(desk: Desk, make: Callable[[Path], None]) -> None:
+    """A pipe that nobody writes to would be waited for without end."""
+    make(desk.sources / "persons.csv")
+    with pytest.raises(
+        SourceFileError, match=r"persons\.csv is not a regular file; expected a CSV source file"
+    ):
         desk.prepare()
 
 

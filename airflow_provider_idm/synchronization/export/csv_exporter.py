@@ -66,7 +66,7 @@ def _source(settings: Settings, name: str) -> Path:
         return _newest_match(settings, name, text)
     path = Path(text)
     if not path.is_file():
-        kind = "a folder, not a file" if path.is_dir() else "no such file"
+        kind = "not a regular file" if path.exists() else "no such file"
         raise settings.error(name, f"{path}: {kind}. Was it delivered, and may this user read it?")
     return path
 

@@ -6,6 +6,7 @@ import codecs
 import difflib
 from dataclasses import dataclass
 from itertools import pairwise
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Final
 
 from airflow_provider_idm.errors import PrepareError, SourceFileError, TransientError
@@ -43,10 +44,12 @@ class SourceFile:
     def find(cls, folder: Path, table: str) -> SourceFile:
         """Find the file of a connection table.
 
-        :raises SourceFileError: if it is missing or cannot be read.
+        :raises SourceFileError: if it is missing, cannot be read or is no file (opening a pipe would wait for ever).
         """
         path = folder / f"{table}.csv"
         try:
+            if not S_ISREG(path.stat().st_mode):
+                raise SourceFileError(f"{path} is not a regular file; expected a CSV source file")
             with path.open("rb"):
                 return cls(path, _state(path.stat()))
         except FileNotFoundError:
