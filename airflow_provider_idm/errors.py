@@ -51,7 +51,7 @@ class PrepareError(TerminalError):
 
 
 class ExchangeError(TerminalError):
-    """A batch in the exchange is missing, incomplete or altered."""
+    """A batch in the exchange is missing, incomplete or altered, or the exchange is no place that can be used."""
 
 
 class ExchangeUnavailableError(TransientError):
@@ -81,6 +81,10 @@ class BatchCancelledError(SynchronizeError):
 
 class RepositoryError(TerminalError):
     """The identity repository is not one that this version can work with."""
+
+
+class RepositoryRefusedError(RepositoryError):
+    """The database refused a statement: a missing right, a value it does not take."""
 
 
 class RepositoryUnavailableError(TransientError):

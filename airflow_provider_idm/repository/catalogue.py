@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Connection, MetaData, Table, func, insert, select, text, update
+from sqlalchemy import Column, Connection, MetaData, Table, func, insert, inspect, select, text, update
 from sqlalchemy.schema import CreateIndex, Index
 
 from airflow_provider_idm.configuration.mappings import ConnectorMappings, MappedAssociation
@@ -61,28 +61,38 @@ def connector_id(connection: Connection, tables: Tables, identifier: str) -> int
     return None
 
 
+def find(connection: Connection, tables: Tables, mappings: ConnectorMappings) -> Catalogue | None:
+    """Return a connector's numbers, or None if anything of it is not stored as the mappings have it; writes nothing."""
+    try:
+        return _catalogue(_Writer(connection, tables, writes=False), mappings)
+    except _NotStoredError:
+        return None
+
+
 def register(connection: Connection, tables: Tables, mappings: ConnectorMappings) -> Catalogue:
     """Store a connector's identifiers and metadata, and return their numbers; call it inside a transaction."""
     if connection.dialect.name == "postgresql":
         # Numbers are given by counting: nobody else may count at the same time.
         name = connection.dialect.identifier_preparer.format_table(tables.connectors)
         connection.execute(text(f"LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE"))
-    writer = _Writer(connection, tables)
+    writer = _Writer(connection, tables, writes=True)
+    catalogue = _catalogue(writer, mappings)
+    states = tables.connector_states
+    own = states.c.Connector_Id == catalogue.connector
+    if not connection.scalar(select(func.count()).select_from(states).where(own)):
+        connection.execute(insert(states).values(Connector_Id=catalogue.connector, Revision=0))
+    writer.index_navigations(mappings.associations)
+    return catalogue
+
+
+def _catalogue(writer: _Writer, mappings: ConnectorMappings) -> Catalogue:
+    connection, tables = writer.connection, writer.tables
     connector = writer.put(tables.connectors, mappings.connector.identifier, {})
-    if (
-        connection.scalar(
-            select(func.count())
-            .select_from(tables.connector_states)
-            .where(tables.connector_states.c.Connector_Id == connector)
-        )
-        == 0
-    ):
-        connection.execute(insert(tables.connector_states).values(Connector_Id=connector, Revision=0))
     entity_types, properties = writer.put_entity_types(mappings, connector)
     associations = writer.put_associations(mappings, connector, entity_types)
-    writer.index_navigations(mappings.associations)
     mapped = {associations[a.identifier.casefold()] for a in mappings.associations}
     mapped_types = {e.identifier.casefold() for e in mappings.entity_types}
+    types = tables.entity_types
     return Catalogue(
         connector=connector,
         entity_types=entity_types,
@@ -91,11 +101,7 @@ def register(connection: Connection, tables: Tables, mappings: ConnectorMappings
         others=tuple(a for a in stored_associations(connection, tables, connector) if a.id not in mapped),
         unmapped_entity_types=tuple(
             row.Identifier
-            for row in connection.execute(
-                select(tables.entity_types.c.Identifier).where(
-                    tables.entity_types.c.Connector_Id == connector
-                )
-            )
+            for row in connection.execute(select(types.c.Identifier).where(types.c.Connector_Id == connector))
             if row.Identifier.casefold() not in mapped_types
         ),
     )
@@ -112,25 +118,39 @@ def stored_associations(
         )
 
 
-class _Writer:
-    """Writes identifiers; an unchanged row is not written again."""
+class _NotStoredError(Exception):
+    """Something would have to be written."""
 
-    def __init__(self, connection: Connection, tables: Tables) -> None:
-        self._connection = connection
-        self._tables = tables
+
+class _Writer:
+    """Writes identifiers; an unchanged row is not written again.
+
+    :param writes: if False, what would have to be written raises ``_NotStoredError`` instead.
+    """
+
+    def __init__(self, connection: Connection, tables: Tables, *, writes: bool) -> None:
+        self.connection = connection
+        self.tables = tables
+        self._writes = writes
 
     def put(self, table: Table, identifier: str, values: Mapping[str, Any], **scope: int) -> int:
         """Insert or update the row of an identifier, and return its number."""
         where = [table.c[name] == value for name, value in scope.items()]
-        for row in self._connection.execute(select(table).where(*where)):
+        for row in self.connection.execute(select(table).where(*where)):
             if row.Identifier.casefold() == identifier.casefold():
                 wanted = {"Identifier": identifier, **values}
                 if any(row._mapping[name] != value for name, value in wanted.items()):  # noqa: SLF001 - public API
-                    self._connection.execute(update(table).where(table.c.Id == row.Id).values(**wanted))
+                    self._require_writing()
+                    self.connection.execute(update(table).where(table.c.Id == row.Id).values(**wanted))
                 return int(row.Id)
-        number = (self._connection.scalar(select(func.max(table.c.Id))) or 0) + 1
-        self._connection.execute(insert(table).values(Id=number, Identifier=identifier, **values, **scope))
+        self._require_writing()
+        number = (self.connection.scalar(select(func.max(table.c.Id))) or 0) + 1
+        self.connection.execute(insert(table).values(Id=number, Identifier=identifier, **values, **scope))
         return int(number)
+
+    def _require_writing(self) -> None:
+        if not self._writes:
+            raise _NotStoredError
 
     def put_entity_types(
         self, mappings: ConnectorMappings, connector: int
@@ -140,11 +160,11 @@ class _Writer:
         properties: dict[tuple[str, str], int] = {}
         for entity_type in mappings.metadata:
             key = entity_type.identifier.casefold()
-            number = self.put(self._tables.entity_types, entity_type.identifier, {"Connector_Id": connector})
+            number = self.put(self.tables.entity_types, entity_type.identifier, {"Connector_Id": connector})
             entity_types[key] = number
             for item in entity_type.properties:
                 properties[key, item.identifier.casefold()] = self.put(
-                    self._tables.entity_properties,
+                    self.tables.entity_properties,
                     item.identifier,
                     {"Type": int(item.type), "TargetColumnIndex": item.target_column_index},
                     EntityType_Id=number,
@@ -160,7 +180,7 @@ class _Writer:
         for mapped in mappings.associations:
             association: EntityAssociation = by_identifier[mapped.identifier.casefold()]
             numbers[mapped.identifier.casefold()] = self.put(
-                self._tables.entity_associations,
+                self.tables.entity_associations,
                 association.identifier,
                 {
                     "Connector_Id": connector,
@@ -178,8 +198,12 @@ class _Writer:
 
     def index_navigations(self, associations: Iterable[MappedAssociation]) -> None:
         """Index the reference columns in use, so that what points at a resource is found at once."""
-        resources = self._tables.resources
-        for name in sorted({n for a in associations for n in (a.navigation1, a.navigation2) if n}):
+        resources = self.tables.resources
+        wanted = {n for a in associations for n in (a.navigation1, a.navigation2) if n}
+        there = {
+            i["name"] for i in inspect(self.connection).get_indexes(resources.name, schema=resources.schema)
+        }
+        for name in sorted(n for n in wanted if f"{resources.name}_{n}" not in there):
             column = resources.c[name]
             table = Table(resources.name, MetaData(schema=resources.schema), Column(column.name, column.type))
             copied = table.c[name]
@@ -189,4 +213,4 @@ class _Writer:
                 postgresql_where=copied.is_not(None),
                 sqlite_where=copied.is_not(None),
             )
-            self._connection.execute(CreateIndex(index, if_not_exists=True))
+            self.connection.execute(CreateIndex(index, if_not_exists=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from airflow_provider_idm.configuration.model import EntityProperty, EntityType
 from airflow_provider_idm.engine import identifier, literal, open_engine
 from airflow_provider_idm.errors import ConfigurationError
 from airflow_provider_idm.repository.catalogue import Catalogue
+from airflow_provider_idm.repository.state import read_state
 
 if TYPE_CHECKING:
     import duckdb
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_idm.repository.dialects import BulkSession
     from airflow_provider_idm.repository.repository import Repository
+
+log = logging.getLogger(__name__)
 
 _BLOCK = 1 << 20
 
@@ -69,6 +73,14 @@ def content_hash(repository: Repository, mappings: ConnectorMappings) -> str:
 @contextmanager
 def _open(repository: Repository, mappings: ConnectorMappings) -> Iterator[_Reader]:
     catalogue = repository.register(mappings)
+    with repository.reading() as connection:
+        fingerprint = read_state(connection, repository.tables, catalogue.connector).fingerprint
+    if fingerprint not in {None, mappings.fingerprint}:
+        log.warning(
+            "connector %s was last synchronized with other mappings than these: what is shown may not be what they say "
+            "until a Complete is synchronized",
+            mappings.connector.identifier,
+        )
     with tempfile.TemporaryDirectory(prefix="idm-query-") as folder:
         place = Path(folder)
         with (

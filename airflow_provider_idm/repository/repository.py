@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from sqlalchemy import Connection, exc, inspect, make_url, select, update
 from airflow_provider_idm.configuration.mappings import ConnectorMappings
 from airflow_provider_idm.errors import RepositoryError
 from airflow_provider_idm.repository import dirty, state
-from airflow_provider_idm.repository.catalogue import Catalogue, register
+from airflow_provider_idm.repository.catalogue import Catalogue, find, register
 from airflow_provider_idm.repository.dialects import (
     BulkSession,
     DatabaseDialect,
@@ -26,6 +27,8 @@ from airflow_provider_idm.repository.upgrade import RESOURCE_IDS, upgrade
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+
+log = logging.getLogger(__name__)
 
 _UPGRADE_SECONDS = 300
 
@@ -43,11 +46,12 @@ class Repository:
         self.engine = dialect.engine(url)
 
     @classmethod
-    def open(cls, url: str, schema: str | None = None) -> Self:
+    def open(cls, url: str, schema: str | None = None, *, create: bool = True) -> Self:
         """Open a repository, creating its tables or upgrading older ones.
 
         :param url: an SQLAlchemy URL, ``sqlite:///path/to/file`` or ``postgresql://user:password@host/database``.
         :param schema: the database schema that holds the tables (PostgreSQL only).
+        :param create: whether to create it if it is not there; False refuses instead.
         :raises RepositoryError: if the URL is of another database, or a newer version made the tables.
         :raises RepositoryUnavailableError: if the database does not answer.
         """
@@ -68,7 +72,7 @@ class Repository:
         dialect: DatabaseDialect = SqliteDialect() if backend == "sqlite" else PostgresqlDialect()
         repository = cls(url, schema, dialect)
         with repository.errors():
-            repository._upgrade()
+            repository._upgrade(create=create)
         return repository
 
     def close(self) -> None:
@@ -97,7 +101,9 @@ class Repository:
             translated = self.dialect.translate(error, repr(self.engine.url))
             if translated is None:
                 raise
-            raise translated from error
+            # A driver's error quotes rows: it must not follow ours into a log.
+            log.debug("the database said", exc_info=error)
+            raise translated from None
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -126,7 +132,11 @@ class Repository:
     # ---------------------------------------------------------------------------------------------- contents
 
     def register(self, mappings: ConnectorMappings) -> Catalogue:
-        """Store a connector's identifiers and metadata; return their numbers."""
+        """Store a connector's identifiers and metadata, if they are not there already; return their numbers."""
+        with self.reading() as connection:
+            known = find(connection, self.tables, mappings)
+        if known:
+            return known
         with self.writing() as connection:
             return register(connection, self.tables, mappings)
 
@@ -178,12 +188,23 @@ class Repository:
 
         return content_hash(self, mappings)
 
-    def _upgrade(self) -> None:
+    def _upgrade(self, *, create: bool) -> None:
+        missing = RepositoryError(
+            f"there is no identity repository at {self.engine.url!r}: a synchronization makes one; or is the URL wrong?"
+        )
+        if (
+            not create
+            and self.engine.dialect.name == "sqlite"
+            and not Path(str(self.engine.url.database)).exists()
+        ):
+            raise missing
+        self.dialect.check(self.engine)
         with self.engine.begin() as connection:
             table = self.tables.schema_version
-            current = inspect(connection).has_table(table.name, schema=self.schema) and (
-                connection.scalar(select(table.c.Version)) == SCHEMA_VERSION
-            )
+            found = inspect(connection).has_table(table.name, schema=self.schema)
+            current = found and connection.scalar(select(table.c.Version)) == SCHEMA_VERSION
+        if not (found or create):
+            raise missing
         if not current:
             with (
                 self.dialect.lock(self.engine, f"{self.schema or ''}/schema", _UPGRADE_SECONDS),

@@ -218,8 +218,9 @@ class Tables:
             "UR_ResourceLinkChanges",
             Column("R1_Id", BigInteger),
             Column("R2_Id", BigInteger),
-            Column("R1_PK", text(SCALAR_LENGTH), nullable=False),
-            Column("R2_PK", text(SCALAR_LENGTH), nullable=False),
+            # Empty where somebody else removed the resource and left the link.
+            Column("R1_PK", text(SCALAR_LENGTH)),
+            Column("R2_PK", text(SCALAR_LENGTH)),
         )
         self.resource_file_changes = change_table(
             "UR_ResourceFileChanges",

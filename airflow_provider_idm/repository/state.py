@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from airflow_provider_idm.repository.catalogue import connector_id
 from airflow_provider_idm.repository.schema import Tables
@@ -16,6 +17,8 @@ from airflow_provider_idm.repository.schema import Tables
 APPLIED: Final = "applied"
 CANCELLED: Final = "cancelled"
 REJECTED: Final = "rejected"
+RUNNING: Final = "running"
+"""State of a task instance that has not ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,7 @@ class BatchRecord:
     :param state: ``applied``, ``cancelled`` or ``rejected``.
     :param finished_at: when it was applied or cancelled (UTC).
     :param result: what applying it did, as the synchronization reported it.
+    :param task_instance: the task instance that did it.
     """
 
     batch: str
@@ -34,15 +38,20 @@ class BatchRecord:
     finished_at: datetime
     replaced_by: str | None
     result: Mapping[str, Any] | None
+    task_instance: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectorState:
-    """What decides whether the next batch may be applied."""
+    """What decides whether the next batch may be applied.
+
+    :param fingerprint: of the mappings that the last batch was made with.
+    """
 
     revision: int
     last_batch: str | None
     last_effective_date: datetime | None
+    fingerprint: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +94,7 @@ def read_state(connection: Connection, tables: Tables, connector: int) -> Connec
     """Return a registered connector's state."""
     table = tables.connector_states
     row = connection.execute(select(table).where(table.c.Connector_Id == connector)).one()
-    return ConnectorState(row.Revision, row.LastBatch_Id, row.LastEffectiveDate)
+    return ConnectorState(row.Revision, row.LastBatch_Id, row.LastEffectiveDate, row.Fingerprint)
 
 
 def read_batches(connection: Connection, tables: Tables, connector: int) -> dict[str, BatchRecord]:
@@ -100,6 +109,7 @@ def read_batches(connection: Connection, tables: Tables, connector: int) -> dict
             row.FinishedAt,
             row.ReplacedBy,
             json.loads(row.Result) if row.Result else None,
+            row.TaskInstance_Id,
         )
         for row in connection.execute(
             select(table).where(table.c.Connector_Id == connector).order_by(table.c.FinishedAt, table.c.Id)
@@ -148,11 +158,12 @@ def start_task(
 ) -> tuple[int, int]:
     """Record that a task runs; return the ids of its job instance and task instance."""
     jobs = tables.job_instances
-    job_instance = connection.scalar(select(jobs.c.Id).where(jobs.c.Job == job, jobs.c.Run == run))
-    if job_instance is None:
-        job_instance = connection.execute(
-            insert(jobs).values(Job=job, Run=run, StartedAt=at).returning(jobs.c.Id)
-        ).scalar_one()
+    own = (jobs.c.Job == job, jobs.c.Run == run)
+    if connection.scalar(select(jobs.c.Id).where(*own)) is None:
+        # Tasks of one run begin side by side: whoever comes second finds the first one's row.
+        make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+        connection.execute(make(jobs).values(Job=job, Run=run, StartedAt=at).on_conflict_do_nothing())
+    job_instance = connection.execute(select(jobs.c.Id).where(*own)).scalar_one()
     instances = tables.task_instances
     task_instance = connection.execute(
         insert(instances)
@@ -161,7 +172,7 @@ def start_task(
             Task=task,
             MapIndex=map_index,
             Connector_Id=connector,
-            State="running",
+            State=RUNNING,
             StartedAt=at,
         )
         .returning(instances.c.Id)
@@ -170,9 +181,23 @@ def start_task(
 
 
 def end_task(connection: Connection, tables: Tables, task_instance: int, **values: Any) -> None:
-    """Record how a task ended."""
+    """Record how a task ended; one that has ended already stays as it is."""
     table = tables.task_instances
-    connection.execute(update(table).where(table.c.Id == task_instance).values(**values))
+    running = (table.c.Id == task_instance, table.c.State == RUNNING)
+    connection.execute(update(table).where(*running).values(**values))
+
+
+def read_origin(
+    connection: Connection, tables: Tables, task_instance: int
+) -> tuple[str, str, str, int] | None:
+    """Return the job, run, task and map index of a task instance."""
+    table, jobs = tables.task_instances, tables.job_instances
+    row = connection.execute(
+        select(jobs.c.Job, jobs.c.Run, table.c.Task, table.c.MapIndex)
+        .select_from(table.join(jobs, jobs.c.Id == table.c.JobInstance_Id))
+        .where(table.c.Id == task_instance)
+    ).one_or_none()
+    return (row.Job, row.Run, row.Task, row.MapIndex) if row else None
 
 
 def abandon_tasks(connection: Connection, tables: Tables, connector: int, at: datetime) -> None:
@@ -180,6 +205,6 @@ def abandon_tasks(connection: Connection, tables: Tables, connector: int, at: da
     table = tables.task_instances
     connection.execute(
         update(table)
-        .where(table.c.Connector_Id == connector, table.c.State == "running")
+        .where(table.c.Connector_Id == connector, table.c.State == RUNNING)
         .values(State="error", EndedAt=at, Message="the process ended without a word")
     )

@@ -374,6 +374,9 @@ class Model:
         taken: set[str] = set()
         new: set[Pair] = set()
         for row in rows:
+            known = row["owner"] in before[type_id] or row["owner"] in self.resources[type_id]
+            if row["command"] != "delete" and not known:
+                continue  # an anomaly is not applied, and neither is what its row says of links
             stored_key = key_of(before, row["owner"])
             current_key = row[own] or key_of(self.resources, row["owner"])
             gone.add(stored_key or current_key)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, Column, Connection, Engine, Integer, MetaData, Select, Table, exc
 
-from airflow_provider_idm.errors import ConcurrentChangeError, RepositoryUnavailableError, TransientError
+from airflow_provider_idm.errors import ConcurrentChangeError, IdmError, RepositoryUnavailableError
 
 if TYPE_CHECKING:
     import duckdb
@@ -81,18 +81,26 @@ class DatabaseDialect(ABC):
     def engine(self, url: str) -> Engine:
         """Make the SQLAlchemy engine for a URL."""
 
-    def translate(self, error: Exception, repository: str) -> TransientError | None:
-        """Return the error of this provider that a driver's error stands for, or None if it stands for none.
+    def translate(self, error: Exception, repository: str) -> IdmError | None:
+        """Return the error of this provider that a driver's error stands for, or None if it is none of a driver's.
+
+        Drivers quote whole rows in their messages, so only what cannot hold a value goes into ours.
 
         :param repository: what to call the repository; no password in it.
         """
-        if not isinstance(error, exc.DBAPIError):
-            return None
-        if isinstance(error, exc.IntegrityError):
-            return changed_meanwhile(error)
-        if isinstance(error, exc.OperationalError | exc.InterfaceError):
-            return not_available(repository, error.orig or error)
-        return None
+        cause = error.orig if isinstance(error, exc.DBAPIError) else error
+        return self.translate_driver(cause, repository) if cause is not None else None
+
+    @abstractmethod
+    def translate_driver(self, error: BaseException, repository: str) -> IdmError | None:
+        """Translate an error of the database's own driver."""
+
+    @abstractmethod
+    def check(self, engine: Engine) -> None:
+        """Check that the database can hold a repository.
+
+        :raises RepositoryError: if it cannot.
+        """
 
     @abstractmethod
     def lock(self, engine: Engine, name: str, timeout: float) -> AbstractContextManager[None]:
@@ -126,11 +134,14 @@ def changed_meanwhile(error: BaseException) -> ConcurrentChangeError:
 
 
 def not_available(repository: str, error: BaseException) -> RepositoryUnavailableError:
-    """Return the error for a database that does not answer; only the first line, details can hold values."""
+    """Return the error for a database that does not answer now."""
+    return RepositoryUnavailableError(f"the repository {repository} does not answer: {first_line(error)}")
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its kind if it has none."""
     lines = str(error).strip().splitlines()
-    return RepositoryUnavailableError(
-        f"the repository {repository} does not answer: {lines[0] if lines else type(error).__name__}"
-    )
+    return lines[0].strip() if lines else type(error).__name__
 
 
 def staged_table(name: str, columns: Sequence[Column[Any]], **options: Any) -> Table:

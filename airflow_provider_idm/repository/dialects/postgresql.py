@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
@@ -10,18 +11,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+import psycopg.conninfo
 from sqlalchemy import Column, Connection, Engine, Select, Table, create_engine, exc, make_url
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateTable, DropTable
 
 from airflow_provider_idm.engine import literal, scalar
-from airflow_provider_idm.errors import LockedError, TransientError
+from airflow_provider_idm.errors import (
+    IdmError,
+    LockedError,
+    RepositoryError,
+    RepositoryRefusedError,
+    RepositoryUnavailableError,
+)
 from airflow_provider_idm.repository.dialects.base import (
     BulkSession,
     DatabaseDialect,
     Gathered,
     changed_meanwhile,
+    first_line,
     not_available,
     staged_table,
 )
@@ -32,8 +41,23 @@ if TYPE_CHECKING:
 
 _BLOCK = 1 << 18
 _POLL_SECONDS = 0.2
+_TEMPORARY = "pg_temp"
+_SETTINGS = {
+    # What a server or database may have set otherwise, and what values and moments pass through.
+    "client_encoding": "UTF8",
+    "datestyle": "ISO",
+    "timezone": "UTC",
+    # A synchronization takes the time it takes.
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+}
 _MET_ANOTHER_CHANGE = {"40001", "40P01"}
 """Serialization failure and deadlock."""
+_LASTING = ("28", "3D", "3F")
+"""Classes of errors that do not pass by themselves: who one is, which database, which schema."""
+_LASTING_WORDS = ("authentication failed", "does not exist", "no pg_hba.conf entry", "no password supplied")
+"""The same when connecting, where there is no SQLSTATE."""
 
 
 class PostgresqlDialect(DatabaseDialect):
@@ -41,21 +65,44 @@ class PostgresqlDialect(DatabaseDialect):
 
     def engine(self, url: str) -> Engine:
         """Make the engine; any ``postgresql://`` URL is taken to psycopg 3."""
-        return create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=NullPool)
+        parsed = (
+            make_url(url).set(drivername="postgresql+psycopg").update_query_dict({"client_encoding": "utf8"})
+        )
+        return create_engine(parsed, poolclass=NullPool, hide_parameters=True)
 
-    def translate(self, error: Exception, repository: str) -> TransientError | None:
-        """Tell the errors of psycopg and of the Arrow driver apart, which COPY and bulk reads raise as they are."""
-        cause = error.orig if isinstance(error, exc.DBAPIError) else error
-        if (
-            isinstance(cause, psycopg.IntegrityError)
-            or getattr(cause, "sqlstate", None) in _MET_ANOTHER_CHANGE
-        ):
-            return changed_meanwhile(cause or error)
-        if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
-            return not_available(repository, cause)
-        if type(cause).__module__.startswith("adbc_driver_manager"):
-            return not_available(repository, cause or error)
-        return super().translate(error, repository)
+    def check(self, engine: Engine) -> None:
+        """Check that the database holds all of Unicode."""
+        with engine.connect() as connection:
+            encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+        if encoding != "UTF8":
+            raise RepositoryError(
+                f"the database of {engine.url!r} has the encoding {encoding}, which does not hold all characters: use "
+                "one created with ENCODING 'UTF8'"
+            )
+
+    def translate_driver(self, error: BaseException, repository: str) -> IdmError | None:
+        """Tell the errors of psycopg and of the Arrow driver apart."""
+        if type(error).__module__.startswith("adbc_driver_manager"):
+            # Its messages may quote the connection's text, password and all.
+            return RepositoryUnavailableError(
+                f"reading from the repository {repository} in bulk failed ({type(error).__name__})"
+            )
+        if not isinstance(error, psycopg.Error):
+            return None
+        state = error.sqlstate or ""
+        if isinstance(error, psycopg.IntegrityError) or state in _MET_ANOTHER_CHANGE:
+            return changed_meanwhile(error)
+        message = first_line(error)
+        if state.startswith(_LASTING) or any(words in message for words in _LASTING_WORDS):
+            return RepositoryError(f"the repository {repository} cannot be opened: {message}")
+        if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+            return not_available(repository, error)
+        told = error.diag.message_primary if state.startswith("42") else None  # these name objects, no values
+        place = ".".join(n for n in (error.diag.table_name, error.diag.column_name) if n)
+        return RepositoryRefusedError(
+            f"the repository {repository} refused a statement ({type(error).__name__}, SQLSTATE {state or 'unknown'}"
+            f"{', ' + place if place else ''}){': ' + told if told else ''}; nothing was applied"
+        )
 
     @contextmanager
     def lock(self, engine: Engine, name: str, timeout: float) -> Iterator[None]:
@@ -74,7 +121,8 @@ class PostgresqlDialect(DatabaseDialect):
             try:
                 yield
             finally:
-                if not connection.invalidated:
+                # A connection that was cut has lost the lock already; what was done under it is done.
+                with contextlib.suppress(exc.DBAPIError):
                     connection.exec_driver_sql("SELECT pg_advisory_unlock(%s)", (key,))
 
     @contextmanager
@@ -84,20 +132,15 @@ class PostgresqlDialect(DatabaseDialect):
         """Open the applying transaction and a reader that sees the same snapshot."""
         import adbc_driver_postgresql.dbapi as adbc  # noqa: PLC0415 - heavy
 
-        uri = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        uri = _conninfo(engine)
         with (
             engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection,
             connection.begin(),
         ):
-            # Moments are handed over as text, in UTC.
-            connection.exec_driver_sql("SET LOCAL TIME ZONE 'UTC'")
-            # The snapshot idles while DuckDB compares; a server's default time-out must not end it.
-            connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
             snapshot = connection.exec_driver_sql("SELECT pg_export_snapshot()").scalar_one()
             with adbc.connect(uri, autocommit=True) as reader, reader.cursor() as cursor:
                 cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
                 cursor.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
-                cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
                 yield PostgresqlBulkSession(duck, folder, connection, cursor)
 
     def analyze(self, engine: Engine, tables: Sequence[Table]) -> None:
@@ -137,16 +180,17 @@ class PostgresqlBulkSession(BulkSession):
     def push(self, name: str, query: str, columns: Sequence[Column[Any]]) -> Table:
         """Create a temporary table in the reading session by binary COPY."""
         self._cursor.adbc_ingest(name, self.duck.sql(query).to_arrow_table(), mode="replace", temporary=True)
-        self._cursor.execute(f'ANALYZE "{name}"')
-        return staged_table(name, columns)
+        self._cursor.execute(f'ANALYZE {_TEMPORARY}."{name}"')
+        return staged_table(name, columns, schema=_TEMPORARY)
 
     def stage(self, name: str, query: str, columns: Sequence[Column[Any]]) -> Table:
         """Create a temporary table in the applying session by COPY."""
-        table = staged_table(name, columns, prefixes=["TEMPORARY"])
+        # Named with its schema: a table of that name elsewhere is somebody else's.
+        table = staged_table(name, columns, schema=_TEMPORARY)
         self._connection.execute(DropTable(table, if_exists=True))
         self._connection.execute(CreateTable(table))
         self.insert(self._connection, self.gather(name, query, columns), table)
-        self._connection.exec_driver_sql(f'ANALYZE "{name}"')
+        self._connection.exec_driver_sql(f'ANALYZE {_TEMPORARY}."{name}"')
         return table
 
     def gather(self, name: str, query: str, columns: Sequence[Column[Any]]) -> Gathered:
@@ -167,7 +211,9 @@ class PostgresqlBulkSession(BulkSession):
         path = Path(rows.place)
         preparer = connection.dialect.identifier_preparer
         columns = ", ".join(preparer.quote(name) for name in rows.columns)
-        statement = f"COPY {preparer.format_table(table)} ({columns}) FROM STDIN (FORMAT csv)"
+        statement = (
+            f"COPY {preparer.format_table(table)} ({columns}) FROM STDIN (FORMAT csv, ENCODING 'UTF8')"
+        )
         cursor = connection.connection.cursor()
         try:
             with cursor.copy(statement) as copy, path.open("rb") as file:
@@ -176,6 +222,16 @@ class PostgresqlBulkSession(BulkSession):
         finally:
             cursor.close()
             path.unlink()
+
+
+def _conninfo(engine: Engine) -> str:
+    """Return what psycopg connects with, as libpq reads it: the Arrow driver then connects to the same."""
+    _, arguments = engine.dialect.create_connect_args(engine.url)
+    options = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
+    given = arguments.get("options")
+    known = {name: value for name, value in arguments.items() if name != "context"}
+    known |= {"options": f"{given} {options}" if given else options, "client_encoding": "UTF8"}
+    return psycopg.conninfo.make_conninfo(**known)
 
 
 def _sql(statement: Select[Any]) -> str:

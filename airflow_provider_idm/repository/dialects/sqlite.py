@@ -8,11 +8,14 @@ the repository's own connection attaches it and copies rows in or out with plain
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from sqlalchemy import (
     Column,
@@ -29,12 +32,21 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.pool import NullPool
 
-from airflow_provider_idm.errors import LockedError, RepositoryError
+from airflow_provider_idm.errors import (
+    IdmError,
+    LockedError,
+    RepositoryError,
+    RepositoryRefusedError,
+    RepositoryUnavailableError,
+)
 from airflow_provider_idm.repository.dialects.base import (
     BulkSession,
     DatabaseDialect,
     Gathered,
+    changed_meanwhile,
     duck_cast,
+    first_line,
+    not_available,
     staged_table,
 )
 
@@ -46,6 +58,15 @@ _WRITES: Final = "idm_writes"
 _POLL_SECONDS = 0.1
 _ROWS_A_BATCH = 100_000
 _BUSY_SECONDS = 600
+_LONGEST_NAME = 40
+_LASTING_WORDS = (
+    "unable to open",
+    "readonly database",
+    "not a database",
+    "malformed",
+    "no such table",
+    "no such column",
+)
 
 
 class SqliteDialect(DatabaseDialect):
@@ -61,17 +82,48 @@ class SqliteDialect(DatabaseDialect):
             raise RepositoryError(
                 f"{url}: an identity repository on SQLite needs a file, e.g. sqlite:////var/lib/idm/idm.sqlite"
             )
-        Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(parsed, poolclass=NullPool, connect_args={"timeout": _BUSY_SECONDS})
+        engine = create_engine(
+            parsed, poolclass=NullPool, connect_args={"timeout": _BUSY_SECONDS}, hide_parameters=True
+        )
         event.listen(engine, "connect", _configure)
         event.listen(engine, "begin", _begin)
         return engine
 
+    def check(self, engine: Engine) -> None:
+        """Make the folder that the file goes to."""
+        folder = Path(str(engine.url.database)).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RepositoryError(
+                f"the folder {folder} for the repository cannot be made: {error.strerror}"
+            ) from None
+
+    def translate_driver(self, error: BaseException, repository: str) -> IdmError | None:
+        """Tell the errors of SQLite apart by what they say."""
+        if type(error).__module__.startswith("adbc_driver_manager"):
+            return RepositoryUnavailableError(
+                f"the staging file of {repository} failed ({type(error).__name__})"
+            )
+        if not isinstance(error, sqlite3.Error):
+            return None
+        if isinstance(error, sqlite3.IntegrityError):
+            return changed_meanwhile(error)
+        message = first_line(error)
+        if any(words in message for words in _LASTING_WORDS):
+            return RepositoryError(f"the repository {repository} cannot be used: {message}")
+        if isinstance(error, sqlite3.OperationalError):
+            return not_available(repository, error)
+        return RepositoryRefusedError(
+            f"the repository {repository} refused a statement ({type(error).__name__}); nothing was applied"
+        )
+
     @contextmanager
     def lock(self, engine: Engine, name: str, timeout: float) -> Iterator[None]:
         """Hold an advisory lock on a file beside the database."""
-        safe = "".join(c if c.isalnum() else "_" for c in name)
-        path = Path(f"{engine.url.database}.{safe}.lock")
+        safe = "".join(c if c.isascii() and c.isalnum() else "_" for c in name)[:_LONGEST_NAME]
+        safe += "-" + hashlib.sha256(name.encode()).hexdigest()[:8]
+        path = Path(f"{Path(str(engine.url.database)).resolve()}.{safe}.lock")
         with path.open("a") as file:
             deadline = time.monotonic() + timeout
             while True:
@@ -190,7 +242,10 @@ class SqliteBulkSession(BulkSession):
     def _driver(self) -> Iterator[Any]:
         import adbc_driver_sqlite.dbapi as adbc  # noqa: PLC0415 - heavy
 
-        with adbc.connect(f"file:{self._file}", autocommit=True) as connection, connection.cursor() as cursor:
+        with (
+            adbc.connect(f"file:{quote(str(self._file))}", autocommit=True) as connection,
+            connection.cursor() as cursor,
+        ):
             for pragma in ("journal_mode = OFF", "synchronous = OFF"):
                 cursor.execute(f"PRAGMA {pragma}")
                 cursor.fetchall()

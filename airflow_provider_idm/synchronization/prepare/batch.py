@@ -112,6 +112,8 @@ def _check_chain(request: PrepareRequest, newest: Manifest | None, previous: Pre
     what = None
     if newest is None:
         what = "has no batch in the exchange that an Incremental could lead on from"
+    elif newest.fingerprint != request.mappings.fingerprint:
+        what = f"was last prepared with other mappings (batch {newest.batch})"
     elif request.type is not SourceType.NONE:
         return
     elif previous is None:

@@ -70,6 +70,8 @@ class Applier:
             self._execute(statement, staged.deleted_files, files)
         if staged.deleted:
             wanted = select(staged.deleted.table.c.Id)
+            # Files of properties that have no mapping any more go with their resource too.
+            self._connection.execute(delete(files).where(files.c.Resource_Id.in_(wanted)))
             statement = delete(resources).where(
                 resources.c.Id.in_(wanted), resources.c.Type == staged.layout.type
             )
@@ -120,18 +122,27 @@ class Applier:
         for table in gone:
             ids = select(table.c.Id)
             ends = or_(links.c.R1_Id.in_(ids), links.c.R2_Id.in_(ids))
-            self._connection.execute(delete(links).where(links.c.Type == other.id, ends))
+            gone_links = self._connection.execute(
+                delete(links).where(links.c.Type == other.id, ends)
+            ).rowcount
             for entity_type, navigation in (
                 (other.entity_type1, other.navigation1),
                 (other.entity_type2, other.navigation2),
             ):
                 if navigation:
                     column = resources.c[navigation]
-                    self._connection.execute(
+                    cleared = self._connection.execute(
                         update(resources)
                         .where(resources.c.Type == entity_type, column.in_(ids))
                         .values({column: null(), "WhenChanged": self._now, "ValidFrom": self._effective_date})
-                    )
+                    ).rowcount
+                    gone_links += cleared if navigation == (other.navigation1 or other.navigation2) else 0
+            associations = self._tables.entity_associations
+            self._connection.execute(
+                update(associations)
+                .where(associations.c.Id == other.id)
+                .values(Links=associations.c.Links - gone_links)
+            )
 
     def _insert(self, rows: Gathered | None, table: Table) -> None:
         if rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Final
 from sqlalchemy import Table
 
 from airflow_provider_idm.engine import open_engine
+from airflow_provider_idm.errors import IdmError
 from airflow_provider_idm.repository.dialects import Gathered
 from airflow_provider_idm.repository.schema import Tables
 from airflow_provider_idm.repository.state import APPLIED, CANCELLED
@@ -20,12 +22,14 @@ from airflow_provider_idm.synchronization.synchronize.difference import Differen
 from airflow_provider_idm.synchronization.synchronize.layout import Layout
 from airflow_provider_idm.synchronization.synchronize.queue import Step
 from airflow_provider_idm.synchronization.synchronize.record import Record
-from airflow_provider_idm.synchronization.synchronize.reports import write_reports
+from airflow_provider_idm.synchronization.synchronize.reports import place_reports, write_reports
 from airflow_provider_idm.synchronization.synchronize.request import SynchronizeRequest
 from airflow_provider_idm.synchronization.synchronize.result import COMPLETED, BatchOutcome, SynchronizeResult
 from airflow_provider_idm.synchronization.synchronize.staging import Stager
 from airflow_provider_idm.synchronization.synchronize.standing import Standing
 from airflow_provider_idm.synchronization.synchronize.stored import Stored
+
+log = logging.getLogger(__name__)
 
 MANY: Final = 10_000
 """Inserted resources after which the database's own statistics are brought up to date at once."""
@@ -68,8 +72,9 @@ class BatchRun:
         ):
             stored = Stored(session, self._tables)
             difference = build_difference(stored, self.layout, manifest, files, self.standing.counts)
-            warnings = write_reports(difference, self.folder.parent, orphans=request.orphans)
-            warnings += self._unmapped()
+            reports = self.folder / "reports"
+            warnings = write_reports(difference, reports, self.folder.parent, orphans=request.orphans)
+            warnings += self._unmapped() + self._given_up()
             result = self._result(difference, tuple(warnings))
             # The place of the gate: what is decided here is decided before anything is written.
             first_id = repository.allocate_ids(difference.inserted_ids) if difference.inserted_ids else 1
@@ -88,9 +93,19 @@ class BatchRun:
                 for rows, table in kept:
                     session.insert(connection, rows, table)
                 record.finish(difference, result, effective, now)
-        if difference.inserted_ids > MANY:
-            repository.analyze()
+            self._after_commit(difference, reports)
         return result, now
+
+    def _after_commit(self, difference: Difference, reports: Path) -> None:
+        """Do what is left; the batch is applied, so nothing here is an error any more."""
+        try:
+            place_reports(difference, reports, self.folder.parent)
+            if difference.inserted_ids > MANY:
+                self.request.repository.analyze()
+        except (OSError, IdmError) as error:
+            log.warning(
+                "batch %s is applied, but not everything after it was done: %s", self._manifest.batch, error
+            )
 
     def _change_rows(
         self, stored: Stored, difference: Difference, stager: Stager
@@ -104,6 +119,14 @@ class BatchRun:
         catalogue = self.layout.catalogue
         names = [*catalogue.unmapped_entity_types, *(a.identifier for a in catalogue.others)]
         return [f"{name} has no mapping any more: what is stored of it stays as it is" for name in names]
+
+    def _given_up(self) -> list[str]:
+        """Name dated batches that this one cancels: they are gone from history."""
+        return [
+            f"batch {m.batch} of {m.effective_date:%Y-%m-%d %H:%M:%S} UTC could not be applied any more and is cancelled"
+            for m in self.step.cancels
+            if m.dated
+        ]
 
     def _result(self, difference: Difference, warnings: tuple[str, ...]) -> SynchronizeResult:
         manifest = self._manifest

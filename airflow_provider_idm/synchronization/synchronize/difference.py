@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_provider_idm.configuration.enums import SynchronizationMode
-from airflow_provider_idm.engine import count_rows, has_rows, literal
+from airflow_provider_idm.engine import count_rows
 from airflow_provider_idm.errors import ExchangeError
 from airflow_provider_idm.synchronization.exchange.manifest import BatchFile, Manifest
 from airflow_provider_idm.synchronization.synchronize import associations, keys, resources
@@ -42,6 +42,7 @@ class Difference:
 
     :param inserted_ids: how many provisional ids were given (``-1`` downwards).
     :param before: numbers stored before, exact where everything was read.
+    :param key_maps: the maps of keys made for it, which several associations share.
     :param concerned: associations that the batch concerns at all; only they have change tables.
     """
 
@@ -54,6 +55,7 @@ class Difference:
     before_resources: dict[int, int] = field(default_factory=dict)
     before_links: dict[int, int] = field(default_factory=dict)
     concerned: list[AssociationLayout] = field(default_factory=list)
+    key_maps: set[str] = field(default_factory=set)
 
     def counts_after(self) -> StoredCounts:
         """Return how much would be stored once it is applied."""
@@ -148,7 +150,7 @@ def _compare_links(
     else:
         concerned = True
         before = _load_all_links(stored, association, manifest.mode)
-        after = (_all_keys(duck, association, 1), _all_keys(duck, association, 2))
+        after = (_all_keys(difference, association, 1), _all_keys(difference, association, 2))
     difference.before_links[association.type] = before
     if not concerned:
         difference.associations[association.mapped.identifier] = AssociationCounts(unchanged=before)
@@ -169,12 +171,13 @@ def _load_all_links(stored: Stored, association: AssociationLayout, mode: Synchr
     return count_rows(duck, link)
 
 
-def _all_keys(duck: duckdb.DuckDBPyConnection, association: AssociationLayout, number: int) -> str:
+def _all_keys(difference: Difference, association: AssociationLayout, number: int) -> str:
     """Make the map of an end's keys, or find the one that another association made."""
     side, key = association.side(number), association.duck_key(number)
     name = f"keys_{side.index}_{key}"
-    if not has_rows(duck, f"duckdb_tables() WHERE table_name = {literal(name)}"):
-        keys.after_keys_of_everything(duck, side, key, name)
+    if name not in difference.key_maps:
+        keys.after_keys_of_everything(difference.duck, side, key, name)
+        difference.key_maps.add(name)
     return name
 
 

@@ -105,7 +105,8 @@ class RowScope:
             f"""SELECT d.command, d.owner, d.{own} AS given, d.{other} AS other, s.{key} AS before,
                        CASE WHEN c.op = 'delete' THEN NULL WHEN c.op IS NULL THEN s.{key} ELSE c.{key} END AS after
                 FROM {commands} d LEFT JOIN {side.stored} s ON s.pk = d.owner
-                LEFT JOIN {side.change} c ON c.pk = d.owner""",
+                LEFT JOIN {side.change} c ON c.pk = d.owner
+                WHERE d.command = 'delete' OR s.id IS NOT NULL OR c.id IS NOT NULL""",
         )
         # A merge that brings a new key but no new link leaves the entity its link, under the new key.
         self._create(

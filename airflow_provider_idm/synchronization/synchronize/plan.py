@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_idm.engine import literal, open_engine, scalar
 from airflow_provider_idm.errors import SynchronizeError
+from airflow_provider_idm.repository.catalogue import Catalogue
 from airflow_provider_idm.repository.state import CANCELLED
 from airflow_provider_idm.synchronization.exchange import folder_name
 from airflow_provider_idm.synchronization.exchange.manifest import Manifest
@@ -21,6 +22,7 @@ from airflow_provider_idm.synchronization.synchronize.queue import (
     Step,
     check_applicable,
     check_not_finished,
+    check_type,
     plan_queue,
 )
 from airflow_provider_idm.synchronization.synchronize.request import PlanRequest
@@ -131,7 +133,8 @@ class _Planner:
         self._channel = request.exchange.channel(self._connector)
 
     def plan(self) -> Plan:
-        own = self._channel.manifest(self._request.batch) if self._request.batch else None
+        own = self._channel.manifest(self._request.batch) if self._request.batch is not None else None
+        check_type(own, self._request.type)
         with self._repository.errors():
             catalogue = self._repository.register(self._request.mappings)
             standing = read_standing(self._repository, catalogue)
@@ -139,17 +142,28 @@ class _Planner:
                 check_not_finished(record, self._connector)
                 result = SynchronizeResult.from_dict(record.result or {}, already_applied=True)
                 return Plan(result, None, contextlib.ExitStack())
-            steps = self._steps(own, standing)
+            steps = self._steps(own, catalogue, standing)
             if not steps:
                 return Plan(SynchronizeResult(self._connector, NOTHING), None, contextlib.ExitStack())
             return self._compare(steps, lay_out(self._request.mappings, catalogue), standing)
 
-    def _steps(self, own: Manifest | None, standing: Standing) -> list[Step]:
-        """Choose the batches; one that was made for a plan only stands alone."""
+    def _steps(self, own: Manifest | None, catalogue: Catalogue, standing: Standing) -> list[Step]:
+        """Choose the batches; one that was made for a plan only follows those that it leads on from."""
+        manifests = self._channel.manifests()
+        last = own
         if own and own.plan_only:
-            return [Step(own)]
-        fingerprint = self._request.mappings.fingerprint
-        return plan_queue(self._channel.manifests(), standing.records, standing.state, fingerprint, own)
+            last = next((m for m in manifests if m.batch == own.based_on), None)
+            if last is None or last.batch in standing.records:
+                return [Step(own)]
+        steps = plan_queue(
+            manifests,
+            standing.records,
+            standing.state,
+            fingerprint=self._request.mappings.fingerprint,
+            stored=count_resources(self._repository, catalogue, standing),
+            own=last,
+        )
+        return [*steps, Step(own)] if own and own.plan_only else steps
 
     def _compare(self, steps: list[Step], layout: Layout, standing: Standing) -> Plan:
         folder = self._request.work / folder_name(self._connector) / "Synchronize"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from airflow_provider_idm.configuration.enums import SynchronizationMode
+from airflow_provider_idm.configuration.enums import SourceType, SynchronizationMode
 from airflow_provider_idm.configuration.mappings import ConnectorMappings
 from airflow_provider_idm.errors import BatchCancelledError, ChainError, SynchronizeError
 from airflow_provider_idm.repository.state import APPLIED, CANCELLED, BatchRecord, ConnectorState
@@ -24,37 +25,79 @@ def plan_queue(
     manifests: Sequence[Manifest],
     records: Mapping[str, BatchRecord],
     state: ConnectorState,
+    *,
     fingerprint: str,
+    stored: int,
     own: Manifest | None,
 ) -> list[Step]:
     """Choose the batches to process, in order.
 
     An undated Complete or Initial makes the undated batches before it superfluous; dated ones are history and are
-    applied in order, unless they cannot be any more (an older date than the last applied one, other mappings).
+    applied in order. A batch that can never be applied any more (other mappings, an earlier date than what was
+    applied, a broken chain, an Initial onto resources) does not hold up a Complete behind it, which then cancels it.
 
     :param manifests: the published batches in queue order.
     :param records: the batches that the repository is done with.
+    :param stored: how many resources of the connector are stored.
     :param own: the last batch to process; None for all pending ones.
     """
     pending = [m for m in manifests if m.batch not in records and (own is None or m.order <= own.order)]
     whole = [
         n for n, m in enumerate(pending) if not m.dated and m.mode is not SynchronizationMode.INCREMENTAL
     ]
-    if not whole:
-        return [Step(m) for m in pending]
+    last_whole = whole[-1] if whole else -1
+    completes = [n for n, m in enumerate(pending) if m.mode is SynchronizationMode.COMPLETE]
+    last_complete = completes[-1] if completes else -1
+    steps: list[Step] = []
+    dropped: list[Manifest] = []
+    before = _Before(state.last_batch, state.last_effective_date, holds=stored > 0)
+    for number, manifest in enumerate(pending):
+        superfluous = number < last_whole and not manifest.dated
+        hopeless = number < last_complete and not before.takes(manifest, fingerprint)
+        if superfluous or hopeless:
+            dropped.append(manifest)
+            continue
+        # Whoever makes them superfluous cancels them: no list of changes does.
+        cancels = () if manifest.mode is SynchronizationMode.INCREMENTAL else tuple(dropped)
+        steps.append(Step(manifest, cancels))
+        dropped = dropped if manifest.mode is SynchronizationMode.INCREMENTAL else []
+        before = before.followed_by(manifest)
+    return steps
 
-    def stays(manifest: Manifest) -> bool:
-        backwards = (
-            state.last_effective_date is not None and manifest.effective_date < state.last_effective_date
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What a batch finds when those before it have been applied."""
+
+    batch: str | None
+    date: datetime | None
+    holds: bool
+
+    def takes(self, manifest: Manifest, fingerprint: str) -> bool:
+        """Whether a batch could be applied."""
+        if manifest.fingerprint != fingerprint or (self.date and manifest.effective_date < self.date):
+            return False
+        if manifest.mode is SynchronizationMode.INITIAL:
+            return not self.holds
+        return manifest.mode is SynchronizationMode.COMPLETE or (
+            manifest.based_on is not None and manifest.based_on == self.batch
         )
-        return manifest.dated and not backwards and manifest.fingerprint == fingerprint
 
-    before, last, after = pending[: whole[-1]], pending[whole[-1]], pending[whole[-1] + 1 :]
-    return [
-        *(Step(m) for m in before if stays(m)),
-        Step(last, tuple(m for m in before if not stays(m))),
-        *(Step(m) for m in after),
-    ]
+    def followed_by(self, manifest: Manifest) -> _Before:
+        """Return what the next batch finds."""
+        return _Before(manifest.batch, max(filter(None, (self.date, manifest.effective_date))), holds=True)
+
+
+def check_type(own: Manifest | None, wanted: SourceType | None) -> None:
+    """Check that a task's batch was prepared with the task's own Type.
+
+    :raises SynchronizeError: if it was prepared with another one.
+    """
+    if own is not None and wanted is not None and wanted is not own.type:
+        raise SynchronizeError(
+            f"batch {own.batch} of {own.connector} was prepared with Type {own.type.value}, this synchronization has "
+            f"Type {wanted.value}: give both tasks the same Type"
+        )
 
 
 def check_not_finished(record: BatchRecord, connector: str) -> None:
@@ -107,6 +150,14 @@ def check_applicable(
         raise SynchronizeError(
             f"{name} is an Initial, but the repository holds {stored:,} resources of {manifest.connector} already: "
             "use mode Complete"
+        )
+    if manifest.mode is SynchronizationMode.INCREMENTAL and state.fingerprint not in {
+        None,
+        manifest.fingerprint,
+    }:
+        raise ChainError(
+            f"{name} holds changes, but the repository was last synchronized with other mappings: run a Complete of "
+            f"{manifest.connector} first"
         )
     broken = manifest.based_on is None or manifest.based_on != state.last_batch
     if manifest.mode is SynchronizationMode.INCREMENTAL and broken:

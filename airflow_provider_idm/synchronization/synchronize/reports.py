@@ -13,53 +13,66 @@ from airflow_provider_idm.synchronization.synchronize.resources import anomalies
 FORMAT = "(HEADER, DELIMITER ',', NULLSTR '')"
 
 
-def write_reports(difference: Difference, folder: Path, *, orphans: bool) -> list[str]:
-    """Write the files of a difference into a folder, and remove those of an earlier one.
+def write_reports(difference: Difference, folder: Path, place: Path, *, orphans: bool) -> list[str]:
+    """Write the files of a difference into a folder, from where ``place_reports`` takes them.
 
     ``<association>.orphans.csv`` (``key1``, ``key2``, ``missing``) if ``orphans`` are wanted;
     ``<association>.conflicts.csv`` (``key1``, ``key2``) and ``<entity type>.anomalies.csv`` (``command``, the primary
     key) if there are any.
 
+    :param place: where they will be, for the warnings.
     :return: a warning per file of conflicts or anomalies, with its path and its number of rows.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir()
     warnings = []
     for entity in difference.layout.entity_types:
-        name, path = entity.mapped.identifier, folder / f"{entity.mapped.identifier}.anomalies.csv"
-        number = difference.entity_types[name].anomalies
-        path.unlink(missing_ok=True)
+        identifier_ = entity.mapped.identifier
+        name = f"{identifier_}.anomalies.csv"
+        number = difference.entity_types[identifier_].anomalies
         if number:
             key = identifier(entity.mapped.primary_key.identifier)
-            _copy(
-                difference, f"SELECT command, pk AS {key} FROM ({anomalies_query(entity)}) ORDER BY pk", path
+            query = f"SELECT command, pk AS {key} FROM ({anomalies_query(entity)}) ORDER BY pk"
+            _copy(difference, query, folder / name)
+            warnings.append(
+                f"{identifier_}: {number:,} updates of a primary key that is not stored, see {place / name}"
             )
-            warnings.append(f"{name}: {number:,} updates of a primary key that is not stored, see {path}")
     for association in difference.layout.associations:
-        warnings += _association(difference, association, folder, orphans=orphans)
+        if association in difference.concerned:
+            rows = f"SELECT key1, key2, reason FROM {association.table('unresolved')}"
+        else:
+            rows = "SELECT NULL AS key1, NULL AS key2, NULL AS reason WHERE false"
+        warnings += _association(difference, association, rows, folder, place)
+        if orphans:
+            query = f"SELECT key1, key2, reason AS missing FROM ({rows}) WHERE reason <> '{CONFLICT}'"
+            target = folder / f"{association.mapped.identifier}.orphans.csv"
+            _copy(difference, f"{query} ORDER BY key1, key2", target)
     return warnings
 
 
+def place_reports(difference: Difference, folder: Path, place: Path) -> None:
+    """Move a difference's files to their place, and remove those of an earlier one."""
+    names = [f"{e.mapped.identifier}.anomalies.csv" for e in difference.layout.entity_types]
+    for association in difference.layout.associations:
+        names += [f"{association.mapped.identifier}.{what}.csv" for what in ("orphans", "conflicts")]
+    for name in names:
+        if (folder / name).exists():
+            (folder / name).replace(place / name)
+        else:
+            (place / name).unlink(missing_ok=True)
+
+
 def _association(
-    difference: Difference, association: AssociationLayout, folder: Path, *, orphans: bool
+    difference: Difference, association: AssociationLayout, rows: str, folder: Path, place: Path
 ) -> list[str]:
-    name = association.mapped.identifier
-    rows = f"SELECT key1, key2, reason FROM {association.table('unresolved')}"
-    if association not in difference.concerned:
-        rows = "SELECT NULL AS key1, NULL AS key2, NULL AS reason WHERE false"
-    path = folder / f"{name}.orphans.csv"
-    path.unlink(missing_ok=True)
-    if orphans:
-        query = f"SELECT key1, key2, reason AS missing FROM ({rows}) WHERE reason <> '{CONFLICT}' ORDER BY key1, key2"
-        _copy(difference, query, path)
-    path = folder / f"{name}.conflicts.csv"
-    path.unlink(missing_ok=True)
-    number = difference.associations[name].conflicts
+    identifier_ = association.mapped.identifier
+    name = f"{identifier_}.conflicts.csv"
+    number = difference.associations[identifier_].conflicts
     if not number:
         return []
-    _copy(
-        difference, f"SELECT key1, key2 FROM ({rows}) WHERE reason = '{CONFLICT}' ORDER BY key1, key2", path
-    )
-    return [f"{name}: {number:,} rows lost a side that holds one link at most to another row, see {path}"]
+    query = f"SELECT key1, key2 FROM ({rows}) WHERE reason = '{CONFLICT}' ORDER BY key1, key2"
+    _copy(difference, query, folder / name)
+    told = f"{number:,} rows lost a side that holds one link at most to another row"
+    return [f"{identifier_}: {told}, see {place / name}"]
 
 
 def _copy(difference: Difference, query: str, path: Path) -> None:

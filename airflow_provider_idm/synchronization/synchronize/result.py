@@ -88,6 +88,7 @@ class SynchronizeResult:
 
     :param state: ``completed``, ``blocked`` or ``nothing`` (there was no batch to process).
     :param already_applied: its batch had been applied before; the counts are what that did.
+    :param by_this_task: it was this very task that applied it, in an earlier try.
     """
 
     connector: str
@@ -98,11 +99,12 @@ class SynchronizeResult:
     thresholds: tuple[ExceededThreshold, ...] = ()
     warnings: tuple[str, ...] = ()
     already_applied: bool = False
+    by_this_task: bool = False
 
     @property
     def has_effect(self) -> bool:
-        """Whether anything in the repository was inserted, updated or deleted."""
-        return not self.already_applied and (
+        """Whether this task, in this try or an earlier one, inserted, updated or deleted anything."""
+        return (not self.already_applied or self.by_this_task) and (
             any(c.inserted or c.updated or c.deleted for c in self.entity_types.values())
             or any(c.inserted or c.deleted for c in self.associations.values())
         )

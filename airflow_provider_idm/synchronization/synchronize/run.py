@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from airflow_provider_idm.repository.state import (
     BatchRecord,
     abandon_tasks,
     end_task,
+    read_origin,
     start_task,
 )
 from airflow_provider_idm.synchronization.exchange import ConnectorExchange, folder_name
@@ -31,6 +34,7 @@ from airflow_provider_idm.synchronization.synchronize.queue import (
     Step,
     check_applicable,
     check_not_finished,
+    check_type,
     plan_queue,
 )
 from airflow_provider_idm.synchronization.synchronize.request import SynchronizeRequest
@@ -39,6 +43,7 @@ from airflow_provider_idm.synchronization.synchronize.standing import count_reso
 
 log = logging.getLogger(__name__)
 
+_RUN = "run-"
 ERROR = "error"
 """State of a task instance whose batch was not applied."""
 
@@ -75,6 +80,7 @@ class _Run:
         with self._repository.errors(), self._repository.lock(self._connector, request.lock_timeout):
             catalogue = self._repository.register(request.mappings)
             layout = lay_out(request.mappings, catalogue)
+            self._remove_leftovers()
             with self._repository.writing() as connection:
                 abandon_tasks(connection, self._tables, catalogue.connector, datetime.now(UTC))
             standing = read_standing(self._repository, catalogue)
@@ -83,9 +89,30 @@ class _Run:
             if own and (record := standing.records.get(own.batch)):
                 check_not_finished(record, self._connector)
                 log.info("batch %s was applied at %s; nothing to do", own.batch, record.finished_at)
-                return SynchronizeResult.from_dict(record.result or {}, already_applied=True)
-            steps = plan_queue(manifests, standing.records, standing.state, request.mappings.fingerprint, own)
+                result = SynchronizeResult.from_dict(record.result or {}, already_applied=True)
+                return replace(result, by_this_task=self._applied_it(record))
+            steps = plan_queue(
+                manifests,
+                standing.records,
+                standing.state,
+                fingerprint=request.mappings.fingerprint,
+                stored=count_resources(self._repository, catalogue, standing),
+                own=own,
+            )
             return self._process_all(steps, layout, own)
+
+    def _applied_it(self, record: BatchRecord) -> bool:
+        """Whether this very task applied its batch in an earlier try, which ended before it could tell."""
+        origin = self._request.origin
+        if not origin.run or record.task_instance is None:
+            return False
+        with self._repository.reading() as connection:
+            return read_origin(connection, self._tables, record.task_instance) == (
+                origin.job,
+                origin.run,
+                origin.task,
+                origin.map_index,
+            )
 
     # -------------------------------------------------------------------------------------------------- queue
 
@@ -98,12 +125,7 @@ class _Run:
                 f"batch {manifest.batch} of {self._connector} was made for a plan only (a dry run) and is never "
                 "applied: prepare again without dry run"
             )
-        wanted = self._request.type
-        if wanted is not None and wanted is not manifest.type:
-            raise SynchronizeError(
-                f"batch {manifest.batch} of {self._connector} was prepared with Type {manifest.type.value}, this "
-                f"synchronization has Type {wanted.value}: give both tasks the same Type"
-            )
+        check_type(manifest, self._request.type)
         return manifest
 
     def _process_all(self, steps: list[Step], layout: Layout, own: Manifest | None) -> SynchronizeResult:
@@ -161,26 +183,43 @@ class _Run:
             with self._work_folder() as folder:
                 batch = BatchRun(self._request, step, layout, standing, folder, job_instance, task_instance)
                 result, finished = batch.process()
+        except ExchangeError as error:
+            self._end_in_error(task_instance, manifest, error)
+            if is_own:
+                raise
+            raise ExchangeError(
+                f"{error}. No later batch of {self._connector} is applied before it: restore its folder in the "
+                "exchange, or remove it to give the batch up, and run a Complete"
+            ) from error
         except BaseException as error:
-            message = str(error) if isinstance(error, IdmError) else type(error).__name__
-            with contextlib.suppress(Exception), self._repository.writing() as connection:
-                end_task(
-                    connection,
-                    self._tables,
-                    task_instance,
-                    State=ERROR,
-                    EndedAt=datetime.now(UTC),
-                    Batch_Id=manifest.batch,
-                    Message=message,
-                )
+            self._end_in_error(task_instance, manifest, error)
             raise
         for cancelled in step.cancels:
             self._mark(cancelled.batch, CANCELLED, finished, manifest.batch)
         self._mark(manifest.batch, APPLIED, finished)
         return result
 
+    def _end_in_error(self, task_instance: int, manifest: Manifest, error: BaseException) -> None:
+        """Record that a task failed; whatever goes wrong with that is less than what went wrong before."""
+        message = str(error) if isinstance(error, IdmError) else type(error).__name__
+        with contextlib.suppress(Exception), self._repository.writing() as connection:
+            end_task(
+                connection,
+                self._tables,
+                task_instance,
+                State=ERROR,
+                EndedAt=datetime.now(UTC),
+                Batch_Id=manifest.batch,
+                Message=message,
+            )
+
+    def _remove_leftovers(self) -> None:
+        """Remove what killed synchronizations left: rows on their way are not to lie about. The lock is held."""
+        for left in self._folder.glob(f"{_RUN}*"):
+            shutil.rmtree(left, ignore_errors=True)
+
     @contextlib.contextmanager
     def _work_folder(self) -> Iterator[Path]:
         self._folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="run-", dir=self._folder) as name:
+        with tempfile.TemporaryDirectory(prefix=_RUN, dir=self._folder, ignore_cleanup_errors=True) as name:
             yield Path(name)

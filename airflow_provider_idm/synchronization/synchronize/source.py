@@ -15,7 +15,7 @@ _LONGEST_LINE = 64 << 20
 def read_clean_file(path: Path, columns: Sequence[str], *, long_lines: bool = False) -> str:
     """Return the FROM item for a clean file: comma, header, every column text, empty is NULL."""
     types = ", ".join(f"{literal(c)}: 'VARCHAR'" for c in columns)
-    more = f", max_line_size={_LONGEST_LINE}" if long_lines else ""
+    more = f", max_line_size={_LONGEST_LINE}, buffer_size={2 * _LONGEST_LINE}" if long_lines else ""
     return (
         f"read_csv({literal(str(path))}, delim=',', quote='\"', escape='\"', header=true, auto_detect=false, "
         f"nullstr='', columns={{{types}}}{more})"
