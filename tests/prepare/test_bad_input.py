@@ -51,7 +51,7 @@ def refused(desk: Desk, content: str | bytes, message: str, **options: Any) -> s
         ("id,name,level,name\n", "FILE, line 1: the column 'name' stands in the header more than once"),
         ('id,name,"level\n', "FILE, line 1: a quote in the header is never closed"),
         ('id,name,"level"x\n', "FILE, line 1: text follows a closing quote in the header"),
-        (b"id,name,lev\xe9l\n", "FILE, line 1: the byte 0xE9 is not UTF-8; set the encoding of the file"),
+        (b"id,name,lev\xe9l\n", "FILE, line 1: the byte 0xE9 is not UTF-8; name the file's encoding with --encoding (in an operator: encoding)"),  # noqa: E501
         ("id,name,level\na,A,1\n\nb,B\n", "FILE, line 4: 2 fields; expected 3 as in the header"),
         ("id,name,level\na,A,1,\n", "FILE, line 2: 4 fields; expected 3 as in the header"),
         ('id,name,level\na,"A\nB",1\nb\n', "FILE, line 4: 1 field; expected 3 as in the header"),
@@ -61,9 +61,9 @@ def refused(desk: Desk, content: str | bytes, message: str, **options: Any) -> s
         ('id,name,level\na,"A\n" ,1\n', "FILE, line 3: text follows a closing quote"),
         ("id,name,level\na,A\rB,1\n", "FILE, line 2: a lone carriage return"),
         ("id,name,level\ra,A,1\r", "a lone carriage return in the header"),
-        (b"id,name,level\na,\xc3\xa9,1\nb,\xe9,2\n", "FILE, line 3: the byte 0xE9 is not UTF-8; set the encoding of the file"),  # noqa: E501
+        (b"id,name,level\na,\xc3\xa9,1\nb,\xe9,2\n", "FILE, line 3: the byte 0xE9 is not UTF-8; name the file's encoding with --encoding (in an operator: encoding)"),  # noqa: E501
         (b"id,name,level,x\na,A,1,\xff\n", "FILE, line 2: the byte 0xFF is not UTF-8"),
-        ("id,name,level\n".encode("utf-16"), "FILE is UTF-16: set its encoding; expected a CSV file in UTF-8"),
+        ("id,name,level\n".encode("utf-16"), "FILE is UTF-16: name the file's encoding with --encoding (in an operator: encoding); expected a CSV file in UTF-8"),  # noqa: E501
         ("id,name,level\n".encode("utf-16-le"), "FILE has NUL characters in its header"),
         ("<!DOCTYPE html>\n<html>", "FILE is an HTML or XML page, not a CSV file"),
         (b"PK\x03\x04\x14\x00", "FILE is a ZIP archive or an Excel workbook: save it as CSV"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from airflow_provider_idm.errors import SourceFileError
-from airflow_provider_idm.synchronization.prepare.structure import Layout, fail
+from airflow_provider_idm.synchronization.prepare.structure import NAME_ENCODING, Layout, fail
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -19,8 +19,8 @@ LONGEST_HEADER: Final = 1 << 20
 BOM: Final = b"\xef\xbb\xbf"
 SEPARATORS: Final = (",", ";")
 _FOREIGN: Final = (
-    (b"\xff\xfe", "is UTF-16: set its encoding"),
-    (b"\xfe\xff", "is UTF-16: set its encoding"),
+    (b"\xff\xfe", f"is UTF-16: {NAME_ENCODING}"),
+    (b"\xfe\xff", f"is UTF-16: {NAME_ENCODING}"),
     (b"PK\x03\x04", "is a ZIP archive or an Excel workbook: save it as CSV"),
     (b"\xd0\xcf\x11\xe0", "is an old Excel workbook: save it as CSV"),
     (b"\x1f\x8b", "is a gzip archive: unpack it"),
@@ -109,7 +109,7 @@ def _refuse_foreign(data: bytes, name: str) -> None:
     if b"\0" in data[:4096].split(b"\n", 1)[0]:
         raise SourceFileError(
             f"{name} has NUL characters in its header; expected a CSV file in UTF-8 "
-            "(if it is UTF-16, set its encoding)"
+            f"(if it is UTF-16, {NAME_ENCODING})"
         )
 
 
@@ -126,7 +126,7 @@ def _decode(data: bytes, name: str, line: int) -> str:
         if b"\n" in valid:
             # what is wrong stands behind the header (or is a character cut in two); the scan will tell
             return valid.decode("utf-8")
-        fail(name, line, f"the byte 0x{data[error.start]:02X} is not UTF-8; set the encoding of the file")
+        fail(name, line, f"the byte 0x{data[error.start]:02X} is not UTF-8; {NAME_ENCODING}")
 
 
 def _best(text: str, separators: Sequence[str], wanted: Collection[str], place: _Place) -> _Record:

@@ -119,7 +119,8 @@ def transcode(source: Path, encoding: str, target: Path) -> None:
                 fail(
                     str(source),
                     line,
-                    f"bytes that are not {encoding}: {error.reason}; check the file's encoding",
+                    f"bytes that are not {encoding}: {error.reason}; "
+                    "name the encoding that the file really has with --encoding (in an operator: encoding)",
                 )
             if not data and not text:
                 return

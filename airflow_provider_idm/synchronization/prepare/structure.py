@@ -29,6 +29,8 @@ LF: Final = 10
 CR: Final = 13
 PIECE: Final = 1 << 19
 """Bytes read at a time; what is worked out of them then fits the processor's cache."""
+NAME_ENCODING: Final = "name the file's encoding with --encoding (in an operator: encoding)"
+"""What to do about a file that is not UTF-8."""
 LONGEST_RECORD: Final = 128 << 20
 """Bytes a record may have; more is taken for a quote that is never closed."""
 
@@ -302,7 +304,7 @@ def _check_text(text: bytes, layout: Layout, found: Structure) -> None:
         fail(
             layout.name,
             line,
-            f"the byte 0x{text[error.start]:02X} is not UTF-8; set the encoding of the file",
+            f"the byte 0x{text[error.start]:02X} is not UTF-8; {NAME_ENCODING}",
         )
 
 
