@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -87,6 +88,27 @@ def test_what_only_looks_like_damage(desk: Desk) -> None:
     assert (
         desk.collected("Person.sorted.csv") == 'Id,Name,Level\na," A"" ",1\nb," ""x"" ",2\nc,"5"" pipe",3\n'
     )
+
+
+def test_a_connector_without_mappings(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, make_mappings())
+    with pytest.raises(
+        PrepareError, match="connector HR has no EntityTypeMapping and no EntityAssociationMapping"
+    ):
+        desk.prepare()
+    assert desk.state() == {}
+
+
+def test_a_deactivated_connector_is_prepared_with_a_warning(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk.write("persons", GOOD)
+    desk.prepare()
+    assert "deactivated" not in caplog.text
+    connector = replace(desk.mappings.connector, is_deactivated=True)
+    desk.prepare(mappings=replace(desk.mappings, connector=connector))
+    assert "WARNING" in caplog.text
+    assert "connector HR is deactivated (test.xml:1); it is prepared all the same" in caplog.text
 
 
 def test_missing_source_file(full_desk: Desk) -> None:

@@ -129,7 +129,19 @@ class _Prepare:
 
 
 def _check(request: PrepareRequest) -> None:
-    """Refuse settings that no source file could satisfy."""
+    """Refuse settings that no source file could satisfy; warn of what is probably not meant."""
+    mappings = request.mappings
+    if not (mappings.entity_types or mappings.associations):
+        raise PrepareError(
+            f"connector {request.connector} has no EntityTypeMapping and no EntityAssociationMapping: there is nothing "
+            "to prepare; add mappings whose Connector it is, or name another connector"
+        )
+    if mappings.connector.is_deactivated:
+        _log.warning(
+            "connector %s is deactivated (%s); it is prepared all the same, for it was asked for by name",
+            request.connector,
+            mappings.connector.location,
+        )
     separator = request.separator
     if separator is not None and (len(separator) != 1 or not separator.isascii() or separator in '"\r\n\0'):
         raise PrepareError(
