@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 import time
@@ -92,7 +93,9 @@ def test_other_mappings(desk: Desk) -> None:
     desk.write("persons", ONE)
     desk.prepare()
     mappings = replace(desk.mappings, fingerprint="e" * 64)
-    with pytest.raises(PrepareError, match="prepared with other mappings; run a Complete first"):
+    with pytest.raises(
+        PrepareError, match=r"prepared with other mappings \(batch .*\); run a Complete first"
+    ):
         desk.prepare(INCREMENTAL, mappings=mappings)
 
 
@@ -175,6 +178,24 @@ def test_a_day_prepared_again(desk: Desk, mode: Any) -> None:
     with pytest.raises(PrepareError, match="batches are made in the order of their dates"):
         desk.prepare(mode, effective_date=day(1) - timedelta(days=1))
     assert desk.state() == before
+
+
+def test_a_date_far_ahead_is_warned_of_and_can_be_taken_back(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk.write("persons", ONE)
+    desk.prepare(effective_date=datetime.now(UTC) - timedelta(days=2))
+    desk.prepare(effective_date=datetime.now(UTC))
+    assert "ahead" not in caplog.text
+    mistake = desk.prepare(effective_date=datetime(2099, 1, 1, tzinfo=UTC)).manifest.batch
+    assert "connector HR: this batch is dated 2099-01-01T00:00:00+00:00, days ahead" in caplog.text
+
+    with pytest.raises(PrepareError, match="If the date of that batch was a mistake") as caught:
+        desk.prepare()
+
+    assert str(caught.value).endswith(f"remove its folder HR/{mistake} from the exchange")
+    shutil.rmtree(desk.folder / "exchange" / "HR" / mistake)
+    assert not desk.prepare().reused
 
 
 def test_the_newest_day_may_be_prepared_again(desk: Desk) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_idm.configuration.enums import SourceType
 from airflow_provider_idm.errors import PrepareError
-from airflow_provider_idm.synchronization.exchange import Manifest, new_batch_id
+from airflow_provider_idm.synchronization.exchange import Manifest, folder_name, new_batch_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -130,8 +130,12 @@ def _check_chain(request: PrepareRequest, newest: Manifest | None, previous: Pre
 
 
 def _backwards(request: PrepareRequest, date: datetime, newest: Manifest) -> PrepareError:
+    way_out = (
+        ". If the date of that batch was a mistake and it was not applied, remove its folder "
+        f"{folder_name(request.connector)}/{newest.batch} from the exchange"
+    )
     return PrepareError(
         f"connector {request.connector}: this prepare is dated {date.isoformat()}, before the newest batch "
         f"{newest.batch} of {newest.effective_date.isoformat()}, and is not what was prepared for its date; "
-        "batches are made in the order of their dates. Nothing was published"
+        f"batches are made in the order of their dates. Nothing was published{way_out if newest.dated else ''}"
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from airflow_provider_idm.engine import open_engine
 from airflow_provider_idm.errors import PrepareError
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from airflow_provider_idm.synchronization.prepare.batch import Plan
 
 _log = logging.getLogger(__name__)
+
+_AHEAD: Final = timedelta(days=1)
+"""How far ahead of now a date may be before it looks like a mistake: further than any time zone."""
 
 
 def prepare(request: PrepareRequest) -> PrepareResult:
@@ -74,7 +77,15 @@ class _Prepare:
         if (published := published_before(self._request, self._channel)) is not None:
             _log.info("this task instance published batch %s already", published.batch)
             return PrepareResult(published, reused=True)
-        plan = plan_batch(self._request, manifests, self._store.read(), datetime.now(UTC))
+        now = datetime.now(UTC)
+        plan = plan_batch(self._request, manifests, self._store.read(), now)
+        if plan.effective_date > now + _AHEAD:
+            _log.warning(
+                "connector %s: this batch is dated %s, days ahead: every batch dated before it, and every undated one "
+                "until then, will be refused",
+                self._request.connector,
+                plan.effective_date.isoformat(),
+            )
         files = self._make_files(plan)
         if plan.is_backwards:
             return PrepareResult(equal_batch(self._request, plan, files.entries), reused=True)
