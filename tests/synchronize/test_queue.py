@@ -178,6 +178,24 @@ def test_a_batch_with_a_complete_behind_it_is_still_applied_by_its_own_task(fill
 # ------------------------------------------------------------------------------------------------- exactly once
 
 
+@pytest.mark.parametrize("damaged", [b"", b'{"batch": "', b"[]"])
+def test_a_note_that_cannot_be_read_stops_nothing_and_is_written_anew(
+    filled: Harness, damaged: bytes
+) -> None:
+    (first,) = (manifest.batch for manifest in filled.channel.manifests())
+    note = filled.channel.finished()[first]
+    second = filled.publish(SECOND, "Incremental")
+    (path,) = filled.exchange_folder.rglob("finished.json")
+    path.write_bytes(damaged)
+
+    result = filled.synchronize(batch=second)
+
+    assert [(b.id, b.state) for b in result.batches] == [(second, "applied")]
+    assert filled.snapshot() == expected_snapshot(model_of(FIRST, SECOND))
+    anew = filled.channel.finished()[first]
+    assert (anew.state, anew.at, anew.replaced_by) == (note.state, note.at, None)
+
+
 @pytest.mark.parametrize("mode", ["Initial", "Complete"])
 def test_a_batch_is_applied_once(harness: Harness, mode: str) -> None:
     batch = harness.publish(FIRST, mode)

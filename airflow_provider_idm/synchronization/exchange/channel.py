@@ -172,12 +172,17 @@ class ConnectorExchange:
         A note that cannot be read, or is another batch's, is left out with a warning: the repository decides, and a
         note is written anew from it.
         """
+        paths = {self._storage.path(self.folder, batch, FINISHED): batch for batch in sorted(self._batches())}
+
+        def leave_out(path: str, error: ExchangeError) -> None:
+            log.warning("batch %s of %s counts as not noted: %s", paths[path], self.connector, error)
+
         notes = {}
-        for batch, text in sorted(self._read(self._batches(), FINISHED).items()):
+        for path, text in self._storage.read_all(list(paths), leave_out).items():
             try:
-                notes[batch] = self._parse_note(batch, text)
+                notes[paths[path]] = self._parse_note(paths[path], text)
             except ExchangeError as error:
-                log.warning("batch %s of %s counts as not noted: %s", batch, self.connector, error)
+                leave_out(path, error)
         return notes
 
     def unfinished(self) -> list[Manifest]:

@@ -11,6 +11,7 @@ import secrets
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from airflow_provider_idm.errors import ExchangeError, ExchangeUnavailableError,
 from airflow_provider_idm.synchronization.exchange.local import flush, write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 CHUNK = 4 * 1024 * 1024
 """Bytes read at a time."""
@@ -129,19 +130,30 @@ class Storage:
             self.fs.invalidate_cache(self.fs._parent(path))  # noqa: SLF001
             return int(self.fs.size(path))
 
-    def read_all(self, paths: Sequence[str]) -> dict[str, bytes]:
-        """Read small files, side by side where the storage can; those that are not there are left out."""
+    def read_all(
+        self, paths: Sequence[str], on_refused: Callable[[str, ExchangeError], None] | None = None
+    ) -> dict[str, bytes]:
+        """Read small files, side by side where the storage can; those that are not there are left out.
+
+        :param on_refused: is told of each file that the storage refuses for good, which is left out then.
+        """
+        read = partial(self._read_one, on_refused=on_refused)
         if self._reads_side_by_side and len(paths) > 1:
             with ThreadPoolExecutor(READERS) as readers:
-                contents = list(readers.map(self._read_one, paths))
+                contents = list(readers.map(read, paths))
         else:
-            contents = [self._read_one(path) for path in paths]
+            contents = [read(path) for path in paths]
         return {path: content for path, content in zip(paths, contents, strict=True) if content is not None}
 
-    def _read_one(self, path: str) -> bytes | None:
+    def _read_one(self, path: str, on_refused: Callable[[str, ExchangeError], None] | None) -> bytes | None:
         # One path at a time: fsspec takes several for patterns, and answers in an order of its own.
-        with self._guard(path), suppress(FileNotFoundError, NotADirectoryError, KeyError):
-            return Path(path).read_bytes() if self.is_local else bytes(self.fs.cat_file(path))
+        try:
+            with self._guard(path), suppress(FileNotFoundError, NotADirectoryError, KeyError):
+                return Path(path).read_bytes() if self.is_local else bytes(self.fs.cat_file(path))
+        except ExchangeError as error:
+            if on_refused is None:
+                raise
+            on_refused(path, error)
         return None
 
     def chunks(self, *names: str) -> Iterator[bytes]:
