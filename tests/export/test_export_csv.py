@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_idm.configuration import check_configuration
 from airflow_provider_idm.configuration.enums import Deactivation
 from airflow_provider_idm.configuration.model import Configuration, Connection, Location, Transformation
 from airflow_provider_idm.configuration.names import Identifiers
-from airflow_provider_idm.errors import ExportError, SourceFileError
+from airflow_provider_idm.errors import ConfigurationError, ExportError, SourceFileError
 from airflow_provider_idm.synchronization.export import (
     ExportedFile,
     ExportJob,
@@ -417,6 +418,15 @@ def test_an_unknown_connection_names_the_nearest(conf: Path, tmp_path: Path) -> 
                 output=tmp_path,
             )
         )
+
+
+def test_an_unknown_connection_of_a_wrong_configuration_shows_what_is_wrong(tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere"
+    request = ExportRequest(
+        configuration=check_configuration(nowhere), connection="HR-Persons", output=tmp_path
+    )
+    with pytest.raises(ConfigurationError, match=f"^{nowhere}:1: the folder does not exist$"):
+        export_connection(request)
 
 
 # ---------------------------------------------------------------------------------------------------------- exporters

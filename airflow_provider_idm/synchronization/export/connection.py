@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_idm.configuration.enums import Deactivation
 from airflow_provider_idm.configuration.model import Connection
 from airflow_provider_idm.configuration.names import suggestion
+from airflow_provider_idm.configuration.problems import configuration_error, errors_of
 from airflow_provider_idm.errors import ExportError
 from airflow_provider_idm.synchronization.export.exporter import ExportJob, ExportResult
 from airflow_provider_idm.synchronization.export.registry import require_exporter
@@ -45,6 +46,8 @@ class ExportRequest:
 def export_connection(request: ExportRequest) -> ExportResult:
     """Write the source files of one connection into the export folder.
 
+    :raises airflow_provider_idm.errors.ConfigurationError: if the connection is unknown and the configuration has
+        errors, for it may stand where they are.
     :raises ExportError: if the connection is unknown, has no exporter, lacks a setting or its source.
     :raises airflow_provider_idm.errors.SourceFileError: if its source cannot be read as what it should be.
     """
@@ -81,6 +84,8 @@ def _find(request: ExportRequest) -> Connection:
     try:
         return connections[request.connection]
     except KeyError:
+        if errors := errors_of(request.configuration.problems):
+            raise configuration_error(errors) from None
         known = ", ".join(connections) or "none"
         raise ExportError(
             f"the configuration in {request.configuration.folder} has no connection {request.connection}"
