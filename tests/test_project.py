@@ -172,6 +172,7 @@ def _sources(*folders: str) -> list[Path]:
 def test_every_stage_has_its_place_in_the_architecture() -> None:
     assert set(_layers()) == {
         "errors",
+        "local_files",
         "configuration",
         "repository",
         "engine",

@@ -554,6 +554,40 @@ def test_a_storage_that_does_not_answer_is_worth_a_retry(tmp_path: Path) -> None
             call()
 
 
+class GuardingFileSystem(MemoryFileSystem):
+    """A storage that shows one file to others only."""
+
+    protocol = "guarding"
+    cachable = False
+    refused = ""
+
+    def cat_file(self, path: str, **kwargs: object) -> bytes:
+        if self.refused and path.endswith(self.refused):
+            raise PermissionError(path)
+        return super().cat_file(path, **kwargs)
+
+
+def test_a_note_that_is_refused_counts_as_none_but_a_manifest_that_is_refused_is_an_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    storage = GuardingFileSystem()
+    exchange = Exchange(storage, f"/{uuid.uuid4().hex}")
+    channel = exchange.channel("HR")
+    first, second = (published(exchange, tmp_path) for _ in range(2))
+    for manifest in (first, second):
+        channel.mark_finished(manifest.batch, "applied", NOON)
+
+    storage.refused = f"{first.batch}/finished.json"
+    assert list(channel.finished()) == [second.batch]
+    (warning,) = caplog.messages
+    assert "permission denied" in warning
+    assert channel.manifests() == [first, second]
+
+    storage.refused = f"{first.batch}/manifest.json"
+    with pytest.raises(ExchangeError, match="permission denied"):
+        channel.manifests()
+
+
 class BreakingFileSystem(MemoryFileSystem):
     """A storage that goes away after a number of writes."""
 
@@ -598,10 +632,10 @@ def test_a_publish_that_fails_at_any_write_publishes_nothing(tmp_path: Path, wri
 def test_a_file_cannot_be_an_exchange(tmp_path: Path) -> None:
     (tmp_path / "exchange").write_text("a file where a folder should be")
     for place in (tmp_path / "exchange", tmp_path / "exchange" / "inner"):
-        channel = Exchange.open(place).channel("HR")
-        for call in (channel.manifests, lambda: channel.write_state(ConnectorState())):
-            with pytest.raises(ExchangeError, match="exchange is a file; name a folder for the exchange"):
-                call()
+        with pytest.raises(ExchangeError, match="exchange is a file; name a folder for the exchange"):
+            Exchange.open(place).channel("HR").manifests()
+        with pytest.raises(ExchangeError, match="exchange is a file; name a folder for the exchange"):
+            Exchange.open(place).channel("HR").write_state(ConnectorState())
 
 
 class RefusingFileSystem(MemoryFileSystem):

@@ -1,7 +1,8 @@
 """One folder on a local disk or any fsspec file system: whole writes, streamed reads, two kinds of errors.
 
-A missing file is a ``FileNotFoundError``, for the caller knows what it means; everything else that the
-storage raises becomes ``ExchangeUnavailableError``, because it says nothing about the batch.
+A missing file is a ``FileNotFoundError``, for the caller knows what it means. What the storage refuses for good
+(permissions, a file where a folder must be) becomes ``ExchangeError``; everything else that it raises becomes
+``ExchangeUnavailableError``, because it says nothing about the batch.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from airflow_provider_idm.errors import ExchangeError, ExchangeUnavailableError, IdmError
+from airflow_provider_idm.local_files import is_lasting, lasting_reason
 from airflow_provider_idm.synchronization.exchange.local import flush, write_whole
 
 if TYPE_CHECKING:
@@ -82,6 +84,10 @@ class Storage:
             fs, root = fsspec.core.url_to_fs(text)
         except ImportError as error:
             raise ExchangeError(f"the exchange needs a library for {protocol!r} URLs: {error}") from error
+        except PermissionError as error:
+            raise ExchangeError(
+                f"the exchange ({protocol}://…) cannot be opened: {lasting_reason(error)}"
+            ) from error
         except ValueError as error:
             raise ExchangeError(f"the exchange cannot be a {protocol!r} URL: {error}") from error
         except Exception as error:
@@ -102,8 +108,13 @@ class Storage:
         return f"{self._protocols[0]}://{getattr(self.fs, 'host', None) or ''}{path}"
 
     def folders_and_files(self, *names: str) -> list[str]:
-        """Return the names in a folder, in no order; none if there is no such folder."""
+        """Return the names in a folder, in no order; none if there is no such folder.
+
+        :raises ExchangeError: if the exchange itself is not a folder.
+        """
         path = self.path(*names)
+        if not names and self.is_local:
+            self._check_root()
         with self._guard(path):
             try:
                 self.fs.invalidate_cache(path)
@@ -198,6 +209,14 @@ class Storage:
             else:
                 self._write_and_move(path, content)
 
+    def _check_root(self) -> None:
+        path = Path(self.root)
+        obstacle = next((p for p in (path, *path.parents) if p.is_file()), None)
+        if obstacle is not None:
+            raise ExchangeError(
+                f"the exchange cannot be in {self.root}: {obstacle} is a file; name a folder for the exchange"
+            )
+
     def _make_parent(self, path: str) -> None:
         if not self._is_object_store:  # which has no folders, and might take it for an order to make a bucket
             self.fs.makedirs(path.rpartition("/")[0], exist_ok=True)
@@ -239,6 +258,10 @@ class Storage:
         except (FileNotFoundError, IdmError):
             raise
         except Exception as error:
+            if is_lasting(error):
+                raise ExchangeError(
+                    f"the exchange cannot be used at {self._place(path)}: {lasting_reason(error)}"
+                ) from error
             raise ExchangeUnavailableError(
                 f"the exchange does not answer at {self._place(path)}: {_reason(error)}"
             ) from error
