@@ -7,17 +7,34 @@ the spill folder, and both go when the connection is closed.
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_idm.errors import ResourcesError
+from airflow_provider_idm.errors import ConfigurationError, ResourcesError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import duckdb
+
+_SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*[KMGT](?:B|iB)?\s*", re.IGNORECASE)
+_TOO_LONG = 12
+
+
+def check_memory_limit(text: str) -> str:
+    """Return a size if it is one: a number and a unit, ``1GB``, ``512MiB``.
+
+    :raises ConfigurationError: if it is none.
+    """
+    match = _SIZE.fullmatch(text)
+    if match is None or len(text) > _TOO_LONG or float(match[1]) == 0:
+        raise ConfigurationError(
+            f"{text!r} cannot be a memory limit; expected a number and a unit (KB, MB, GB, TB), such as 1GB or 512MiB"
+        )
+    return text
 
 
 @contextlib.contextmanager
@@ -29,34 +46,41 @@ def open_engine(
     :param folder: an existing work folder; the spill folder is made inside it and removed again.
     :param memory_limit: how much memory DuckDB may take, as it writes sizes (``1GB``, ``512MiB``).
     :param threads: how many threads work; None for one per core.
+    :raises ConfigurationError: if the memory limit is no size.
+    :raises ResourcesError: if the work needs more memory, or more room on the disk.
     """
+    check_memory_limit(memory_limit)
     import duckdb  # noqa: PLC0415 - heavy; never at DAG-parse time
 
     spill = Path(tempfile.mkdtemp(prefix="spill-", dir=folder))
     try:
-        connection = duckdb.connect(
-            ":memory:",
-            config={  # type: ignore[arg-type]  # a dict of text is one of the unions, invariant or not
-                "memory_limit": memory_limit,
-                "temp_directory": str(spill),
-                "autoinstall_known_extensions": "false",
-                "TimeZone": "UTC",
-            }
-            | ({} if threads is None else {"threads": str(threads)}),
-        )
-        try:
-            # A progress bar would go to standard output, in the middle of what a program reads there.
-            connection.execute("SET enable_progress_bar = false")
+        with contextlib.closing(_connect(spill, memory_limit, threads)) as connection:
             yield connection
-        except duckdb.OutOfMemoryException as error:
-            raise ResourcesError(
-                f"the data needs more memory than {memory_limit}, or more room for what overflows to {folder}; give "
-                "more memory, or make room there"
-            ) from error
-        finally:
-            connection.close()
+    except duckdb.OutOfMemoryException as error:
+        raise ResourcesError(
+            f"the data needs more memory than {memory_limit}, or more room for what overflows to {folder}; give more "
+            "(--memory-limit on the command line, memory_limit of an operator), or make room there"
+        ) from error
     finally:
         shutil.rmtree(spill, ignore_errors=True)
+
+
+def _connect(spill: Path, memory_limit: str, threads: int | None) -> duckdb.DuckDBPyConnection:
+    import duckdb  # noqa: PLC0415 - heavy
+
+    connection = duckdb.connect(
+        ":memory:",
+        config={  # type: ignore[arg-type]  # a dict of text is one of the unions, invariant or not
+            "memory_limit": memory_limit,
+            "temp_directory": str(spill),
+            "autoinstall_known_extensions": "false",
+            "TimeZone": "UTC",
+        }
+        | ({} if threads is None else {"threads": str(threads)}),
+    )
+    # A progress bar would go to standard output, in the middle of what a program reads there.
+    connection.execute("SET enable_progress_bar = false")
+    return connection
 
 
 def scalar(connection: duckdb.DuckDBPyConnection, statement: str) -> Any:
