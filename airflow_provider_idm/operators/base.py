@@ -13,6 +13,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_idm.errors import BatchCancelledError, ConfigurationError, TerminalError
 from airflow_provider_idm.hooks.airflow_exceptions import AirflowFailException, AirflowSkipException
+from airflow_provider_idm.local_files import local_files
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from airflow_provider_idm.hooks.idm import IdmHook
 
 _CORE_LOGGER = "airflow_provider_idm"
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 class IdmOperator(BaseOperator):
@@ -31,7 +33,9 @@ class IdmOperator(BaseOperator):
 
     :param idm_conn_id: the Airflow connection of type ``idm``.
     :param configuration: folder of the XML configuration; by default the one that the connection names.
-    :param log_level: level of this provider's messages in the task's log (``DEBUG``, ``INFO`` …); Airflow's own if None.
+    :param log_level: level of this provider's messages in the task's log (``DEBUG``, ``INFO``, ``WARNING``, ``ERROR``,
+        ``CRITICAL``, in any case); Airflow's own if None.
+    :raises ConfigurationError: if the log level is none of these.
     """
 
     template_fields: Sequence[str] = ("configuration",)
@@ -48,7 +52,9 @@ class IdmOperator(BaseOperator):
         super().__init__(**kwargs)
         self.idm_conn_id = idm_conn_id
         self.configuration = configuration
-        self.log_level = log_level
+        self.log_level = (
+            self._one_of("log_level", log_level.upper(), _LEVELS) if log_level is not None else None
+        )
 
     def execute(self, context: Context) -> Any:
         """Do the task.
@@ -57,12 +63,19 @@ class IdmOperator(BaseOperator):
         :raises AirflowSkipException: if the task's batch was replaced by a later one.
         """
         try:
-            with _log_level(self.log_level):
+            with local_files(), _log_level(self.log_level):
                 return self.perform(context)
         except BatchCancelledError as error:
             raise AirflowSkipException(_cancelled(error)) from None
         except TerminalError as error:
             raise AirflowFailException(str(error)) from None
+
+    def _one_of(self, parameter: str, value: str, allowed: Sequence[str]) -> str:
+        if value not in allowed:
+            raise ConfigurationError(
+                f"task {self.task_id}: {parameter} cannot be {value!r}; expected one of {', '.join(allowed)}"
+            )
+        return value
 
     @abstractmethod
     def perform(self, context: Context) -> Any:
@@ -111,7 +124,7 @@ def _log_level(level: str | None) -> Iterator[None]:
     logger = logging.getLogger(_CORE_LOGGER)
     before = logger.level
     if level is not None:
-        logger.setLevel(level.upper())
+        logger.setLevel(level)
     try:
         yield
     finally:

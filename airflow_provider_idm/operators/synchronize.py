@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow_provider_idm.configuration.arguments import parse_source_type
 from airflow_provider_idm.errors import SynchronizeError
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from airflow_provider_idm.configuration import ConnectorMappings
     from airflow_provider_idm.hooks.idm import IdmHook
     from airflow_provider_idm.synchronization.synchronize import SynchronizeResult
+
+OnThreshold = Literal["wait", "fail"]
+"""What becomes of a task whose changes exceed a threshold."""
 
 
 class SynchronizeTaskOperator(IdmOperator):
@@ -31,9 +34,12 @@ class SynchronizeTaskOperator(IdmOperator):
     :param orphans: save the rows of associations that match no resource.
     :param do_not_delete_changes: keep the change rows for SetRecentlyModifiedFlagTask.
     :param allow_backwards: apply a batch although its effective date lies before that of the last one.
+    :param on_threshold: what becomes of a task whose changes exceed a threshold: ``wait`` (for a person's decision) or
+        ``fail``. Waiting is not available yet: both fail the task with the thresholds that are exceeded.
     :param dry_run: only say what would change. The batch may come from a prepare with ``dry_run``.
     :param working_directory: folder to work in instead of the connection's work folder.
     :param memory_limit: memory that the task may use for its data, e.g. ``1GB``; more goes to disk.
+    :raises ConfigurationError: if ``on_threshold`` is neither.
     """
 
     dry_run: bool  # type: ignore[assignment]  # hides the base class's method, which nothing calls
@@ -55,6 +61,7 @@ class SynchronizeTaskOperator(IdmOperator):
         orphans: bool = False,
         do_not_delete_changes: bool = False,
         allow_backwards: bool = False,
+        on_threshold: OnThreshold = "wait",
         dry_run: bool = False,
         working_directory: str | None = None,
         memory_limit: str = "1GB",
@@ -68,6 +75,7 @@ class SynchronizeTaskOperator(IdmOperator):
         self.orphans = orphans
         self.do_not_delete_changes = do_not_delete_changes
         self.allow_backwards = allow_backwards
+        self.on_threshold = self._one_of("on_threshold", on_threshold, get_args(OnThreshold))
         self.dry_run = dry_run
         self.working_directory = working_directory
         self.memory_limit = memory_limit

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_idm.configuration import connector_mappings, read_configuration
+from airflow_provider_idm.errors import ConfigurationError
+from airflow_provider_idm.operators.synchronize import SynchronizeTaskOperator
 from airflow_provider_idm.repository import Repository
 from airflow_provider_idm.synchronization.exchange import Exchange
 from tests.airflow.conftest import AirflowHome, Run
@@ -344,3 +346,52 @@ def test_an_error_of_the_connector_is_listed_with_file_and_line(
 
     assert run.states["prepare"] == "failed"
     assert "HR.xml:18: " in "".join(capfd.readouterr())
+
+
+def test_a_folder_that_cannot_be_used_fails_at_once_and_is_named(
+    hr, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+
+    run = hr(
+        DAY_1,
+        prepare=f'working_directory="{tmp_path}/file"',
+        defaults="{'retries': 3, 'retry_delay': timedelta(0)}",
+    )
+
+    assert run.states["prepare"] == "failed"
+    assert run.tries["prepare"] == 1
+    assert f"{tmp_path}/file is a file where a folder is needed" in "".join(capfd.readouterr())
+
+
+def test_a_memory_limit_that_is_none_fails_at_once(hr, capfd: pytest.CaptureFixture[str]) -> None:
+    run = hr(DAY_1, prepare='memory_limit="lots"', defaults="{'retries': 3, 'retry_delay': timedelta(0)}")
+
+    assert run.states["prepare"] == "failed"
+    assert run.tries["prepare"] == 1
+    assert "'lots' cannot be a memory limit; expected a number and a unit" in "".join(capfd.readouterr())
+
+
+# ------------------------------------------------------------------------------------------------------- parameters
+
+
+@pytest.mark.parametrize("on_threshold", ["wait", "fail"])
+def test_what_to_do_about_a_threshold_can_be_said(hr, on_threshold: str) -> None:
+    assert hr(DAY_1, synchronize=f'on_threshold="{on_threshold}"').state == "success"
+
+
+def test_a_task_waits_at_a_threshold_unless_it_says_otherwise() -> None:
+    assert SynchronizeTaskOperator(task_id="s", connector="HR").on_threshold == "wait"
+
+
+def test_parameters_with_few_values_refuse_others_when_the_dag_is_made() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        SynchronizeTaskOperator(task_id="s", connector="HR", on_threshold="ask")  # type: ignore[arg-type]
+    assert str(caught.value) == "task s: on_threshold cannot be 'ask'; expected one of wait, fail"
+
+    with pytest.raises(ConfigurationError) as caught:
+        SynchronizeTaskOperator(task_id="s", connector="HR", log_level="LOUD")
+    assert str(caught.value) == (
+        "task s: log_level cannot be 'LOUD'; expected one of DEBUG, INFO, WARNING, ERROR, CRITICAL"
+    )
+    assert SynchronizeTaskOperator(task_id="s", connector="HR", log_level="debug").log_level == "DEBUG"
