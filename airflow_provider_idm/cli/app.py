@@ -24,7 +24,8 @@ from airflow_provider_idm.cli.commands import (
     status,
     synchronize,
 )
-from airflow_provider_idm.errors import ConfigurationError, IdmError, TransientError
+from airflow_provider_idm.errors import ConfigurationError, IdmError, ResourcesError, TransientError
+from airflow_provider_idm.local_files import local_files
 
 FAILED = 1
 USAGE = 2
@@ -48,7 +49,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ("jobs", jobs.jobs, "Print the jobs as XML."),
     ("export", export.export, "Write the source files of a connection."),
     ("prepare", prepare.prepare, "Make a batch of the source files."),
-    ("plan", plan.plan, "Show what the next pending batch would change."),
+    ("plan", plan.plan, "Show what the pending batches would change."),
     ("synchronize", synchronize.synchronize, "Apply the pending batches to the repository."),
     ("status", status.status, "Show batches, states and last counts."),
     ("query", query.query, "Print the resources or links that are stored."),
@@ -91,7 +92,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     logger = logging.getLogger("airflow_provider_idm")
     logger.addHandler(handler)
     try:
-        app(given, prog_name="idm")
+        with local_files():
+            app(given, prog_name="idm")
     except SystemExit as exit_:
         return exit_.code if isinstance(exit_.code, int) else FAILED if exit_.code else 0
     except KeyboardInterrupt:
@@ -110,7 +112,9 @@ def _report(error: Exception, *, with_traceback: bool) -> int:
     if isinstance(error, ConfigurationError):
         output.error(str(error))
         return USAGE
-    if isinstance(error, TransientError):
+    if isinstance(error, TransientError) and not isinstance(
+        error, ResourcesError
+    ):  # which says what to change
         output.error(f"{error}\nThis may pass: the same command may succeed later.")
     elif isinstance(error, IdmError):
         output.error(str(error))

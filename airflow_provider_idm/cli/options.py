@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from airflow_provider_idm.cli import values
 
 if TYPE_CHECKING:
     from airflow_provider_idm.repository import Repository
@@ -33,6 +34,7 @@ RepositoryUrl = Annotated[
     str | None,
     typer.Option(
         "--repository",
+        parser=values.repository_url,
         metavar="URL",
         envvar="IDM_REPOSITORY",
         help="SQLAlchemy URL of the repository, e.g. sqlite:///repository.db or postgresql://user@host/database. "
@@ -43,6 +45,7 @@ DatabaseSchema = Annotated[
     str | None,
     typer.Option(
         "--database-schema",
+        parser=values.text,
         metavar="NAME",
         envvar="IDM_DATABASE_SCHEMA",
         help="Schema of the database that holds the repository (PostgreSQL).",
@@ -52,6 +55,7 @@ ExchangeUrl = Annotated[
     str | None,
     typer.Option(
         "--exchange",
+        parser=values.text,
         metavar="URL",
         envvar="IDM_EXCHANGE",
         help="Folder or URL (s3://…, sftp://…) of the exchange. Default: idm/exchange.",
@@ -59,16 +63,26 @@ ExchangeUrl = Annotated[
 ]
 Work = Annotated[
     Path | None,
-    typer.Option("--work", metavar="DIR", envvar="IDM_WORK", help="Work folder. Default: idm/work."),
+    typer.Option(
+        "--work", parser=values.path, metavar="DIR", envvar="IDM_WORK", help="Work folder. Default: idm/work."
+    ),
 ]
-ConnectorId = Annotated[str, typer.Option("--connector", metavar="ID", help="The connector.")]
+ConnectorId = Annotated[
+    str, typer.Option("--connector", parser=values.text, metavar="ID", help="The connector.")
+]
 OptionalConnectorId = Annotated[
-    str | None, typer.Option("--connector", metavar="ID", help="The connector; all of them by default.")
+    str | None,
+    typer.Option(
+        "--connector", parser=values.text, metavar="ID", help="The connector; all of them by default."
+    ),
 ]
 Batch = Annotated[
     str | None,
     typer.Option(
-        "--batch", metavar="ID", help="Up to and including this batch; all pending ones by default."
+        "--batch",
+        parser=values.batch_id,
+        metavar="ID",
+        help="Up to and including this batch; all pending ones by default.",
     ),
 ]
 AllowBackwards = Annotated[
@@ -78,6 +92,7 @@ MemoryLimit = Annotated[
     str,
     typer.Option(
         "--memory-limit",
+        parser=values.memory_limit,
         metavar="SIZE",
         help="Memory for the data, e.g. 1GB or 512MiB; more goes to the work folder.",
     ),
@@ -129,17 +144,3 @@ def open_repository(url: str | None, schema: str | None) -> Iterator[Repository]
         url = f"sqlite:///{home() / 'repository.db'}"
     with Repository.open(url, schema or None) as repository:
         yield repository
-
-
-def parse_date(text: str) -> datetime:
-    """Return a date or a date and time as a moment in UTC; without a zone it is UTC.
-
-    :raises typer.BadParameter: if the text is neither.
-    """
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is no date; expected e.g. 2026-03-01, 2026-03-01T06:00 or 2026-03-01T06:00+02:00"
-        ) from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -7,7 +7,7 @@ import logging
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 import typer
 
@@ -52,9 +52,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, on_stderr
     from rich.table import Table
 
     found = [list(row) for row in rows]
-    if not found:
+    stream: TextIO | None = sys.stderr if on_stderr else sys.stdout
+    if not found or stream is None:  # which it is if the shell closed it
         return
-    stream = sys.stderr if on_stderr else sys.stdout
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for number, column in enumerate(columns):
         is_number = all(isinstance(row[number], int | float | None) for row in found)
@@ -78,7 +78,7 @@ def _cell(value: object) -> str:
 @contextmanager
 def progress(text: str) -> Iterator[None]:
     """Show a moving bar and the time taken while something runs; only on a terminal."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield
         return
     from rich.console import Console

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from airflow_provider_idm.local_files import FileAccessError
 from airflow_provider_idm.synchronization.export.csv_writer import CsvWriter
 
 if TYPE_CHECKING:
@@ -80,7 +81,12 @@ def _write_json(table: pa.Table, file: IO[str]) -> None:
 
 @contextlib.contextmanager
 def _standard_output() -> Iterator[IO[str]]:
-    """Give standard output as UTF-8 that leaves line feeds alone, on every system."""
+    """Give standard output as UTF-8 that leaves line feeds alone, on every system.
+
+    :raises FileAccessError: if it is closed.
+    """
+    if sys.stdout is None:
+        raise FileAccessError("standard output is closed; redirect it, or name a file with --output")
     sys.stdout.flush()
     binary: Any = sys.stdout.buffer
     file = io.TextIOWrapper(binary, encoding="utf-8", newline="", write_through=False)

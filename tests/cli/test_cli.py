@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -11,13 +12,14 @@ import pytest
 import typer
 from lxml import etree
 
-from airflow_provider_idm.cli import main
+from airflow_provider_idm.cli import main, values
 from airflow_provider_idm.cli.app import COMMANDS, app
-from airflow_provider_idm.cli.options import home, parse_date, sources_folder, work_folder
+from airflow_provider_idm.cli.options import home, sources_folder, work_folder
 
 ROOT = Path(__file__).parents[2]
 DOCS = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
 NAMES = [name for name, _, _ in COMMANDS]
+PREPARE = ("prepare", "{conf}", "--connector", "HR", "--mode", "complete")
 
 CONFIGURATION = """<ConfigurationFile>
   <Connector Identifier="HR" DisplayName_L1="Human Resources" />
@@ -143,6 +145,28 @@ def test_help_and_check_load_nothing_heavy(arguments: list[str], conf: Path) -> 
             ["prepare", "{conf}", "--connector", "HR", "--mode", "complete", "--logical-date", "x"],
             "'x' is no date",
         ),
+        (
+            [*PREPARE, "--logical-date", "9999-12-31T23:59:59-12:00"],
+            "lies outside the years 1 to 9999 in UTC",
+        ),
+        ([*PREPARE, "--logical-date", ""], "'--logical-date': the value is empty"),
+        ([*PREPARE, "--work", ""], "the value is empty"),
+        ([*PREPARE, "--type", "Foo"], "'Foo' is not one of None, ActiveDirectory, Changes\n"),
+        ([*PREPARE, "--separator", "ab"], "'ab' cannot be a separator; expected one ASCII character"),
+        ([*PREPARE, "--encoding", "latin-99"], "there is no encoding 'latin-99'"),
+        (
+            [*PREPARE, "--memory-limit", "lots"],
+            "'lots' cannot be a memory limit; expected a number and a unit",
+        ),
+        (["plan", "{conf}", "--connector", "HR", "--batch", ""], "'--batch': the value is empty"),
+        (["synchronize", "{conf}", "--connector", "HR", "--batch", ""], "'--batch': the value is empty"),
+        (["synchronize", "{conf}", "--connector", "HR", "--batch", "x"], "'x' is not a batch id"),
+        (["status", "{conf}", "--connector", ""], "'--connector': the value is empty"),
+        (["status", "{conf}", "--repository", ""], "the value is empty"),
+        (
+            ["status", "{conf}", "--repository", "postgresql://u:s3cret@h:notaport/db"],
+            "the port of the URL is not a number",
+        ),
         (["query", "{conf}"], "expected one of them"),
         (
             ["query", "{conf}", "--entity-type", "Person", "--output", "p.xls"],
@@ -166,6 +190,7 @@ def test_usage_errors(arguments: list[str], message: str, conf: Path, capsys: Ca
     assert main([argument.format(conf=conf) for argument in arguments]) == 2
     printed = capsys.readouterr()
     assert message in printed.err
+    assert "s3cret" not in printed.err
     assert printed.out == ""
     assert list(Path.cwd().iterdir()) == []
 
@@ -196,6 +221,82 @@ def test_an_unreachable_repository_may_come_back(conf: Path, capsys: Capture) ->
     assert message.startswith("Error:")
     assert "the same command may succeed later" in message
     assert "s3cret" not in message
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["prepare", "{conf}", "--connector", "HR", "--mode", "complete", "--sources", ".", "--work", "file"],
+        ["synchronize", "{conf}", "--connector", "HR", "--work", "file"],
+        ["plan", "{conf}", "--connector", "HR", "--work", "file"],
+        ["plan", "{conf}", "--connector", "HR", "--changes", "file/changes.csv"],
+        ["plan", "{conf}", "--connector", "HR", "--changes", "folder.csv"],
+        ["query", "{conf}", "--entity-type", "Person", "--output", "file/persons.csv"],
+        ["query", "{conf}", "--entity-type", "Person", "--output", "folder.csv"],
+        ["status", "{conf}", "--exchange", "file"],
+        ["status", "{conf}", "--exchange", "file/exchange"],
+    ],
+)
+def test_a_place_that_cannot_be_used_is_named(arguments: list[str], conf: Path, capsys: Capture) -> None:
+    Path("HR-Persons.csv").write_text("Id,Name\n1,Ann\n")
+    prepare = [argument.format(conf=conf) for argument in PREPARE]
+    assert main([*prepare, "--sources", "."]) == 0
+    Path("file").write_text("")
+    Path("folder.csv").mkdir()
+    capsys.readouterr()
+
+    assert main([argument.format(conf=conf) for argument in arguments]) == 1
+
+    message = capsys.readouterr().err
+    assert message.startswith("Error: ")
+    assert ("folder.csv" if "folder.csv" in arguments else "file") in message
+    assert "--traceback" not in message
+    assert "may succeed later" not in message
+
+
+def test_too_little_memory_says_how_to_give_more(conf: Path, capsys: Capture) -> None:
+    Path("HR-Persons.csv").write_text("Id,Name\n1,Ann\n")
+    prepare = [argument.format(conf=conf) for argument in PREPARE]
+
+    assert main([*prepare, "--sources", ".", "--memory-limit", "10KB"]) == 1
+
+    message = capsys.readouterr().err
+    assert "needs more memory than 10KB" in message
+    assert "--memory-limit on the command line, memory_limit of an operator" in message
+    assert "may succeed later" not in message
+    assert list(Path("idm/work/HR").glob("*/spill-*")) == []
+
+
+def test_a_query_needs_standard_output_or_a_file(
+    conf: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+
+    assert main(["query", str(conf), "--entity-type", "Person"]) == 1
+    assert main(["status", str(conf)]) == 0
+
+    assert capsys.readouterr().err == (
+        "Error: standard output is closed; redirect it, or name a file with --output\n"
+    )
+
+
+def test_the_package_can_be_run(conf: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "airflow_provider_idm.cli", "check", str(conf)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, f"{conf}: 0 errors, 0 warnings\n")
+
+
+def test_help_says_that_a_plan_takes_all_pending_batches(capsys: Capture) -> None:
+    assert main(["plan", "--help"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "Show what synchronizing the pending batches would change" in printed
+    assert "Up to and including this batch; all pending ones by default." in printed
 
 
 def test_what_nobody_expected_is_a_message_too(
@@ -231,7 +332,7 @@ def test_defaults_lie_in_the_current_folder(monkeypatch: pytest.MonkeyPatch, tmp
     ],
 )
 def test_logical_dates(text: str, moment: datetime) -> None:
-    assert parse_date(text) == moment
+    assert values.date(text) == moment
 
 
 # -------------------------------------------------------------------------------------------------------------- check
@@ -255,6 +356,17 @@ def test_check_prints_every_problem(conf: Path, capsys: Capture) -> None:
     found = json.loads(capsys.readouterr().out)
     assert [(p["file"], p["line"]) for p in found["errors"]] == [("hr.xml", 3)]
     assert [(p["file"], p["line"]) for p in found["warnings"]] == [("hr.xml", 2)]
+
+
+def test_the_sample_of_a_check_is_what_the_product_prints(capsys: Capture) -> None:
+    folder = Path("conf")
+    folder.mkdir()
+    (folder / "HR.xml").write_text(CONFIGURATION.replace(' IsPrimaryKey="true"', ""))
+
+    assert main(["check", "conf"]) == 2
+
+    printed = capsys.readouterr()
+    assert f"$ idm check conf\n{printed.out}{printed.err}```" in DOCS
 
 
 def test_conf_may_come_from_the_environment(

@@ -9,13 +9,19 @@ import typer
 
 from airflow_provider_idm.cli import conf as configurations
 from airflow_provider_idm.cli import output as out
+from airflow_provider_idm.cli import values
 from airflow_provider_idm.cli.options import Conf, Json, Traceback, Work, sources_folder
 
-ConnectionId = Annotated[str, typer.Option("--connection", metavar="ID", help="The connection.")]
+ConnectionId = Annotated[
+    str, typer.Option("--connection", parser=values.text, metavar="ID", help="The connection.")
+]
 Output = Annotated[
     Path | None,
     typer.Option(
-        "--output", metavar="DIR", help="Where source files go. Default: ExportOutput in the work folder."
+        "--output",
+        parser=values.path,
+        metavar="DIR",
+        help="Where source files go. Default: ExportOutput in the work folder.",
     ),
 ]
 Incremental = Annotated[

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from airflow_provider_idm.cli import conf as configurations
-from airflow_provider_idm.cli import output
+from airflow_provider_idm.cli import output, values
 from airflow_provider_idm.cli.options import Conf, Json, Traceback
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_idm.configuration.model import Job
 
-JobId = Annotated[str | None, typer.Option("--job", metavar="ID", help="Only this job.")]
+JobId = Annotated[str | None, typer.Option("--job", parser=values.text, metavar="ID", help="Only this job.")]
 
 
 def jobs(conf: Conf, *, job: JobId = None, json: Json = False, traceback: Traceback = False) -> None:  # noqa: ARG001

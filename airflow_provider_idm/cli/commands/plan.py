@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from airflow_provider_idm.cli import conf as configurations
-from airflow_provider_idm.cli import output
+from airflow_provider_idm.cli import output, values
 from airflow_provider_idm.cli.counts import show_batches, show_counts
 from airflow_provider_idm.cli.options import (
     AllowBackwards,
+    Batch,
     Conf,
     ConnectorId,
     DatabaseSchema,
@@ -25,14 +26,16 @@ from airflow_provider_idm.cli.options import (
     open_repository,
     work_folder,
 )
+from airflow_provider_idm.local_files import FileAccessError
 
-Batch = Annotated[
-    str | None,
-    typer.Option("--batch", metavar="ID", help="The batch to plan; the next pending one by default."),
-]
+if TYPE_CHECKING:
+    from airflow_provider_idm.synchronization.synchronize import Plan
+
 Changes = Annotated[
     Path | None,
-    typer.Option("--changes", metavar="FILE", help="Write every change to FILE (.csv or .parquet)."),
+    typer.Option(
+        "--changes", parser=values.path, metavar="FILE", help="Write every change to FILE (.csv or .parquet)."
+    ),
 ]
 
 
@@ -51,7 +54,7 @@ def plan(
     json: Json = False,
     traceback: Traceback = False,  # noqa: ARG001
 ) -> None:
-    """Show what synchronizing the next pending batch would change; nothing is changed."""
+    """Show what synchronizing the pending batches would change, one after the other; nothing is changed."""
     if changes is not None and changes.suffix.casefold() not in {".csv", ".parquet"}:
         raise typer.BadParameter(
             f"{changes}: expected a name that ends in .csv or .parquet", param_hint="--changes"
@@ -76,8 +79,7 @@ def plan(
         ):
             data = planned.as_dict()
             if changes is not None:
-                changes.parent.mkdir(parents=True, exist_ok=True)
-                planned.write_changes(changes)
+                _write(planned, changes)
     if json:
         output.as_json(data)
         return
@@ -85,3 +87,13 @@ def plan(
         output.message(f"{data['connector']}: no batch is pending")
     show_batches(data)
     show_counts(data)
+
+
+def _write(planned: Plan, path: Path) -> None:
+    import duckdb
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        planned.write_changes(path)
+    except duckdb.IOException as error:
+        raise FileAccessError(f"{path} cannot be written: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from airflow_provider_idm.cli import conf as configurations
-from airflow_provider_idm.cli import output
+from airflow_provider_idm.cli import output, values
 from airflow_provider_idm.cli.options import (
     Conf,
     ConnectorId,
@@ -19,7 +20,6 @@ from airflow_provider_idm.cli.options import (
     Traceback,
     Work,
     open_exchange,
-    parse_date,
     sources_folder,
     work_folder,
 )
@@ -51,11 +51,17 @@ class OnInvalidValue(Enum):
     NULL = "null"
 
 
-ModeOption = Annotated[Mode, typer.Option("--mode", case_sensitive=False, help="The synchronization mode.")]
+ModeOption = Annotated[
+    Mode,
+    typer.Option(
+        "--mode", parser=values.choice(Mode), metavar=values.choices(Mode), help="The synchronization mode."
+    ),
+]
 Sources = Annotated[
     Path | None,
     typer.Option(
         "--sources",
+        parser=values.path,
         metavar="DIR",
         help="Folder of the source files. Default: ExportOutput in the work folder.",
     ),
@@ -63,30 +69,47 @@ Sources = Annotated[
 TypeOption = Annotated[
     Type,
     typer.Option(
-        "--type", case_sensitive=False, help="What the source files hold: whole extracts or changes."
+        "--type",
+        parser=values.choice(Type),
+        metavar=values.choices(Type),
+        help="What the source files hold: whole extracts or changes.",
     ),
 ]
-ColumnName = Annotated[str, typer.Option("--column-name", metavar="C", help="The command column of changes.")]
+ColumnName = Annotated[
+    str, typer.Option("--column-name", parser=values.text, metavar="C", help="The command column of changes.")
+]
 LogicalDate = Annotated[
-    str | None,
+    datetime | None,
     typer.Option(
         "--logical-date",
+        parser=values.date,
         metavar="D",
         help="When dated sources were true: a date, or a date and time (UTC without zone).",
     ),
 ]
 OnInvalidValueOption = Annotated[
     OnInvalidValue,
-    typer.Option("--on-invalid-value", case_sensitive=False, help="Fail, or empty such values and go on."),
+    typer.Option(
+        "--on-invalid-value",
+        parser=values.choice(OnInvalidValue),
+        metavar=values.choices(OnInvalidValue),
+        help="Fail, or empty such values and go on.",
+    ),
 ]
 
 Encoding = Annotated[
-    str | None, typer.Option("--encoding", metavar="NAME", help="Of the source files; UTF-8 by default.")
+    str | None,
+    typer.Option(
+        "--encoding", parser=values.encoding, metavar="NAME", help="Of the source files; UTF-8 by default."
+    ),
 ]
 Separator = Annotated[
     str | None,
     typer.Option(
-        "--separator", metavar="C", help="Between fields; comma or semicolon as the header has it by default."
+        "--separator",
+        parser=values.separator,
+        metavar="C",
+        help="Between fields; comma or semicolon as the header has it by default.",
     ),
 ]
 
@@ -113,7 +136,6 @@ def prepare(
     traceback: Traceback = False,  # noqa: ARG001
 ) -> None:
     """Cleanse and sort the source files, publish them as a batch, print its id."""
-    effective_date = parse_date(logical_date) if logical_date else None
     mappings = configurations.mappings(conf, connector)
 
     from airflow_provider_idm.configuration import SourceType, SynchronizationMode
@@ -129,7 +151,7 @@ def prepare(
         sources=sources_folder(sources, work),
         exchange=open_exchange(exchange),
         work=work_folder(work),
-        effective_date=effective_date,
+        effective_date=logical_date,
         on_invalid_value=on_invalid_value.value,
         encoding=encoding,
         separator=separator,

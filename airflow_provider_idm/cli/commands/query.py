@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from airflow_provider_idm.cli import conf as configurations
+from airflow_provider_idm.cli import values
 from airflow_provider_idm.cli.options import (
     Conf,
     DatabaseSchema,
@@ -21,15 +22,20 @@ if TYPE_CHECKING:
     from airflow_provider_idm.configuration.model import EntityAssociationMapping, EntityTypeMapping
 
 EntityTypeId = Annotated[
-    str | None, typer.Option("--entity-type", metavar="ID", help="The resources of this entity type.")
+    str | None,
+    typer.Option(
+        "--entity-type", parser=values.text, metavar="ID", help="The resources of this entity type."
+    ),
 ]
 AssociationId = Annotated[
-    str | None, typer.Option("--association", metavar="ID", help="The links of this association.")
+    str | None,
+    typer.Option("--association", parser=values.text, metavar="ID", help="The links of this association."),
 ]
 Output = Annotated[
     Path | None,
     typer.Option(
         "--output",
+        parser=values.path,
         metavar="FILE",
         help="Write to FILE (.csv, .json or .parquet) instead of CSV on standard output.",
     ),
