@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tracemalloc
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from airflow_provider_idm.synchronization.export import (
     register_exporter,
     registered_packages,
 )
+from airflow_provider_idm.synchronization.export.csv_exporter import SETTINGS
 
 PLACE = Location("hr.xml", 7)
 Export = Callable[..., ExportResult]
@@ -374,6 +376,25 @@ def test_wrong_settings_say_which_and_where(
 ) -> None:
     with pytest.raises(ExportError, match=message):
         export("A\n1\n", **appsettings)
+
+
+def test_a_setting_that_nothing_reads_is_warned_of(export: Export, caplog: pytest.LogCaptureFixture) -> None:
+    export("A;B\n1;2\n", values_to_trim=[], numberoflinestoskip=0)
+    assert caplog.text == ""
+
+    export("A;B\n1;2\n", Seperator=";", settings={"folder": "x"})
+
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == 2
+    assert "connection HR-Persons: the unknown setting Seperator of " in warnings[0]
+    assert warnings[0].endswith("appsettings.agent.json is ignored; did you mean Separator?")
+    assert "the unknown setting folder of the given settings" in warnings[1]
+
+
+def test_documented_settings_are_those_that_are_read() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    table = text.partition("| setting of a CSV connection |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(SETTINGS)
 
 
 def test_a_wrong_given_setting_names_the_airflow_connection(export: Export) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from airflow_provider_idm.errors import ExportError
 from airflow_provider_idm.synchronization.export.csv_copy import CsvFormat, copy_csv
@@ -14,6 +14,17 @@ if TYPE_CHECKING:
     from airflow_provider_idm.synchronization.export.settings import Settings
 
 _COMPLETE_ONLY = re.compile(r"\.complete(@|$)|@\w+\.complete$", re.IGNORECASE)
+
+SETTINGS: Final = (
+    "Path",
+    "PathIncremental",
+    "IsFileNameRegex",
+    "Encoding",
+    "Separator",
+    "NumberOfLinesToSkip",
+    "ValuesToTrim",
+)
+"""Every setting of a CSV connection."""
 
 
 def export_csv(job: ExportJob) -> list[ExportedFile]:
@@ -26,6 +37,7 @@ def export_csv(job: ExportJob) -> list[ExportedFile]:
     :raises airflow_provider_idm.errors.SourceFileError: if the file is not the CSV that the settings say.
     """
     settings = job.settings
+    settings.warn_of_unknown(SETTINGS)
     incremental = job.incremental and not _COMPLETE_ONLY.search(job.connection.package)
     name = "PathIncremental" if incremental and settings.path("PathIncremental") else "Path"
     source = _source(settings, name)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_idm.configuration.names import suggestion
 from airflow_provider_idm.errors import ExportError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+logger = logging.getLogger(__name__)
 
 APPSETTINGS = "appsettings.agent.json"
 """Looked for in the configuration folder, then in the folder that holds it."""
@@ -90,6 +94,22 @@ class Settings:
         if text is None:
             return None
         return text if Path(text).is_absolute() else f"{self.folder.as_posix().rstrip('/')}/{text}"
+
+    def warn_of_unknown(self, known: Iterable[str]) -> None:
+        """Log a warning for each setting that nothing reads, with the nearest name that is.
+
+        :param known: every setting that the exporter reads.
+        """
+        names = {_normal(name): name for name in known}
+        for key, (written, _, source) in self.values.items():
+            if key not in names:
+                logger.warning(
+                    "connection %s: the unknown setting %s of %s is ignored%s",
+                    self.connection,
+                    written,
+                    source,
+                    suggestion(written, names.values()),
+                )
 
     def place(self, name: str) -> str:
         """Return the setting and where it stands, for messages."""
