@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import psycopg.conninfo
-from sqlalchemy import Column, Connection, Engine, Select, Table, create_engine, exc, make_url
+from sqlalchemy import URL, Column, Connection, Engine, Select, Table, create_engine, exc, make_url
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateTable, DropTable
@@ -44,14 +44,15 @@ _POLL_SECONDS = 0.2
 _TEMPORARY = "pg_temp"
 _SETTINGS = {
     # What a server or database may have set otherwise, and what values and moments pass through.
-    "client_encoding": "UTF8",
     "datestyle": "ISO",
     "timezone": "UTC",
     # A synchronization takes the time it takes.
     "statement_timeout": "0",
     "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
 }
+"""Of every connection, by either driver."""
 _MET_ANOTHER_CHANGE = {"40001", "40P01"}
 """Serialization failure and deadlock."""
 _LASTING = ("28", "3D", "3F")
@@ -65,10 +66,8 @@ class PostgresqlDialect(DatabaseDialect):
 
     def engine(self, url: str) -> Engine:
         """Make the engine; any ``postgresql://`` URL is taken to psycopg 3."""
-        parsed = (
-            make_url(url).set(drivername="postgresql+psycopg").update_query_dict({"client_encoding": "utf8"})
-        )
-        return create_engine(parsed, poolclass=NullPool, hide_parameters=True)
+        parsed = make_url(url).set(drivername="postgresql+psycopg")
+        return create_engine(parsed, poolclass=NullPool, connect_args=_settings(parsed), hide_parameters=True)
 
     def check(self, engine: Engine) -> None:
         """Check that the database holds all of Unicode."""
@@ -224,14 +223,18 @@ class PostgresqlBulkSession(BulkSession):
             path.unlink()
 
 
+def _settings(url: URL) -> dict[str, Any]:
+    """Return the connection parameters that set what ``_SETTINGS`` says, behind the URL's own options."""
+    options = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
+    given = url.query.get("options")
+    return {"options": f"{given} {options}" if given else options, "client_encoding": "UTF8"}
+
+
 def _conninfo(engine: Engine) -> str:
     """Return what psycopg connects with, as libpq reads it: the Arrow driver then connects to the same."""
     _, arguments = engine.dialect.create_connect_args(engine.url)
-    options = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
-    given = arguments.get("options")
     known = {name: value for name, value in arguments.items() if name != "context"}
-    known |= {"options": f"{given} {options}" if given else options, "client_encoding": "UTF8"}
-    return psycopg.conninfo.make_conninfo(**known)
+    return psycopg.conninfo.make_conninfo(**known | _settings(engine.url))
 
 
 def _sql(statement: Select[Any]) -> str:
