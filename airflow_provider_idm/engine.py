@@ -7,18 +7,21 @@ the spill folder, and both go when the connection is closed.
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_idm.errors import ConfigurationError, ResourcesError
+from airflow_provider_idm.errors import ConfigurationError, DataError, ResourcesError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import duckdb
+
+log = logging.getLogger(__name__)
 
 _SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*[KMGT](?:B|iB)?\s*", re.IGNORECASE)
 _TOO_LONG = 12
@@ -61,6 +64,17 @@ def open_engine(
             f"the data needs more memory than {memory_limit}, or more room for what overflows to {folder}; give more "
             "(--memory-limit on the command line, memory_limit of an operator), or make room there"
         ) from error
+    except duckdb.IOException as error:
+        raise ResourcesError(
+            f"a file in {folder} could not be read or written: {_first_line(error)}"
+        ) from error
+    except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
+        # These quote the line, and with it what somebody's record says.
+        log.debug("DuckDB said", exc_info=error)
+        kind = type(error).__name__
+        raise DataError(
+            f"a file could not be read as what it was written as ({kind}): prepare it again"
+        ) from None
     finally:
         shutil.rmtree(spill, ignore_errors=True)
 
@@ -81,6 +95,10 @@ def _connect(spill: Path, memory_limit: str, threads: int | None) -> duckdb.Duck
     # A progress bar would go to standard output, in the middle of what a program reads there.
     connection.execute("SET enable_progress_bar = false")
     return connection
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 def scalar(connection: duckdb.DuckDBPyConnection, statement: str) -> Any:

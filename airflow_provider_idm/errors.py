@@ -83,6 +83,10 @@ class RepositoryError(TerminalError):
     """The identity repository is not one that this version can work with."""
 
 
+class RepositoryMissingError(RepositoryError):
+    """There is no identity repository where one is to be read."""
+
+
 class RepositoryRefusedError(RepositoryError):
     """The database refused a statement: a missing right, a value it does not take."""
 
@@ -97,6 +101,10 @@ class ConcurrentChangeError(TransientError):
 
 class LockedError(TransientError):
     """Another prepare or synchronize of the same connector is running and did not end in time."""
+
+
+class DataError(TerminalError):
+    """Data that was clean when it was prepared cannot be read any more."""
 
 
 class ResourcesError(TransientError):

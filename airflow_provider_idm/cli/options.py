@@ -131,16 +131,16 @@ def open_exchange(url: str | None) -> Exchange:
 
 
 @contextmanager
-def open_repository(url: str | None, schema: str | None) -> Iterator[Repository]:
+def open_repository(url: str | None, schema: str | None, *, create: bool = True) -> Iterator[Repository]:
     """Open the repository, the given one or the default, and close it at the end.
 
+    :param create: whether to make it if it is not there.
     :raises airflow_provider_idm.errors.RepositoryError: if it is none that this version can work with.
     :raises airflow_provider_idm.errors.RepositoryUnavailableError: if its database does not answer.
     """
     from airflow_provider_idm.repository import Repository
 
     if not url:
-        home().mkdir(parents=True, exist_ok=True)
         url = f"sqlite:///{home() / 'repository.db'}"
-    with Repository.open(url, schema or None) as repository:
+    with Repository.open(url, schema or None, create=create) as repository:
         yield repository

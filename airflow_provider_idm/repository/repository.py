@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 from sqlalchemy import Connection, exc, inspect, make_url, select, update
 
 from airflow_provider_idm.configuration.mappings import ConnectorMappings
-from airflow_provider_idm.errors import RepositoryError
+from airflow_provider_idm.errors import RepositoryError, RepositoryMissingError
 from airflow_provider_idm.repository import dirty, state
 from airflow_provider_idm.repository.catalogue import Catalogue, find, register
 from airflow_provider_idm.repository.dialects import (
@@ -53,6 +53,7 @@ class Repository:
         :param schema: the database schema that holds the tables (PostgreSQL only).
         :param create: whether to create it if it is not there; False refuses instead.
         :raises RepositoryError: if the URL is of another database, or a newer version made the tables.
+        :raises RepositoryMissingError: if it is not there and not to be created.
         :raises RepositoryUnavailableError: if the database does not answer.
         """
         try:
@@ -189,7 +190,7 @@ class Repository:
         return content_hash(self, mappings)
 
     def _upgrade(self, *, create: bool) -> None:
-        missing = RepositoryError(
+        missing = RepositoryMissingError(
             f"there is no identity repository at {self.engine.url!r}: a synchronization makes one; or is the URL wrong?"
         )
         if (

@@ -241,6 +241,7 @@ def test_a_place_that_cannot_be_used_is_named(arguments: list[str], conf: Path, 
     Path("HR-Persons.csv").write_text("Id,Name\n1,Ann\n")
     prepare = [argument.format(conf=conf) for argument in PREPARE]
     assert main([*prepare, "--sources", "."]) == 0
+    assert main(["plan", str(conf), "--connector", "HR"]) == 0
     Path("file").write_text("")
     Path("folder.csv").mkdir()
     capsys.readouterr()
@@ -270,6 +271,8 @@ def test_too_little_memory_says_how_to_give_more(conf: Path, capsys: Capture) ->
 def test_a_query_needs_standard_output_or_a_file(
     conf: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert main(["plan", str(conf), "--connector", "HR"]) == 0
+    capsys.readouterr()
     monkeypatch.setattr(sys, "stdout", None)
 
     assert main(["query", str(conf), "--entity-type", "Person"]) == 1
@@ -434,3 +437,27 @@ def test_export(conf: Path, tmp_path: Path, capsys: Capture) -> None:
         "connection HR-Leavers is not exported: its DeactivationExportFulfill is Export"
         in capsys.readouterr().err
     )
+
+
+@pytest.mark.parametrize(
+    "command", [["query", "--entity-type", "Person"], ["hash"], ["set-recently-modified-flag"]]
+)
+def test_reading_makes_no_repository(command: list[str], conf: Path, capsys: Capture) -> None:
+    name, *options = command
+    assert main([name, str(conf), *options, "--repository", "sqlite:///mistyped/repository.db"]) == 1
+    assert "there is no identity repository at sqlite:///mistyped/repository.db" in capsys.readouterr().err
+    assert not Path("mistyped").exists()
+
+
+def test_status_needs_no_repository(conf: Path, capsys: Capture) -> None:
+    Path("HR-Persons.csv").write_text("Id,Name\n1,Ann\n")
+    assert main([*(argument.format(conf=conf) for argument in PREPARE), "--sources", "."]) == 0
+    capsys.readouterr()
+
+    assert main(["status", str(conf), "--repository", "sqlite:///elsewhere/repository.db", "--json"]) == 0
+
+    told = capsys.readouterr()
+    (connector,) = json.loads(told.out)["connectors"].values()
+    assert (connector["state"], [batch["state"] for batch in connector["pending"]]) == ("empty", ["pending"])
+    assert "there is no identity repository" in told.err
+    assert not Path("elsewhere").exists()

@@ -36,7 +36,7 @@ def hash_(
         names = [configurations.find(configuration.connectors, "connector", connector).identifier]
     else:
         names = sorted(configuration.connectors, key=str.casefold)
-    with open_repository(repository, database_schema) as opened:
+    with open_repository(repository, database_schema, create=False) as opened:
         hashes = {name: opened.content_hash(connector_mappings(configuration, name)) for name in names}
     whole = next(iter(hashes.values())) if len(hashes) == 1 else _together(hashes)
     if json:

@@ -77,7 +77,7 @@ def query(
     from airflow_provider_idm.configuration import connector_mappings
 
     mappings = connector_mappings(configuration, mapping.connector)
-    with open_repository(repository, database_schema) as opened:
+    with open_repository(repository, database_schema, create=False) as opened:
         if entity_type:
             found = opened.query_entity_type(mappings, mapping.identifier)
         else:

@@ -27,7 +27,7 @@ def set_recently_modified_flag(
     """Set Dirty on every resource that kept change rows name, and clear those rows."""
     configurations.read(conf)
     with (
-        open_repository(repository, database_schema) as opened,
+        open_repository(repository, database_schema, create=False) as opened,
         output.progress("Marking modified resources"),
     ):
         marked = opened.set_recently_modified_flag()

@@ -18,11 +18,12 @@ from airflow_provider_idm.cli.options import (
     open_exchange,
     open_repository,
 )
+from airflow_provider_idm.errors import RepositoryMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_idm.repository import Repository
+    from airflow_provider_idm.repository import ConnectorStatus
     from airflow_provider_idm.synchronization.exchange import Exchange
 
 
@@ -37,14 +38,25 @@ def status(
     traceback: Traceback = False,  # noqa: ARG001
 ) -> None:
     """Show pending, applied and cancelled batches of connectors, whether they are blocked, and the last counts."""
+    from airflow_provider_idm.repository import ConnectorStatus
+
     configuration = configurations.read(conf)
     if connector:
         names = [configurations.find(configuration.connectors, "connector", connector).identifier]
     else:
         names = list(configuration.connectors)
     opened_exchange = open_exchange(exchange)
-    with open_repository(repository, database_schema) as opened:
-        found = {name: _status(opened, opened_exchange, name) for name in names}
+    missing = ""
+    try:
+        with open_repository(repository, database_schema, create=False) as opened:
+            stored = {name: opened.status(name) for name in names}
+    except RepositoryMissingError as error:
+        # An agent cannot reach the repository, and before the first synchronization there is none.
+        missing = str(error)
+        stored = {name: ConnectorStatus(name, "empty") for name in names}
+    found = {name: _status(stored[name], opened_exchange, name) for name in names}
+    if missing:
+        output.message(missing)
     if json:
         output.as_json({"connectors": found})
         return
@@ -52,8 +64,7 @@ def status(
         _show(data)
 
 
-def _status(repository: Repository, exchange: Exchange, connector: str) -> dict[str, Any]:
-    stored = repository.status(connector)
+def _status(stored: ConnectorStatus, exchange: Exchange, connector: str) -> dict[str, Any]:
     known = {record.batch for record in stored.batches}
     manifests, unreadable = exchange.channel(connector).survey()
     pending = [m for m in manifests if m.batch not in known and not m.plan_only]
