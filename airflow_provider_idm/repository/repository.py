@@ -208,7 +208,7 @@ class Repository:
             raise missing
         if not current:
             with (
-                self.dialect.lock(self.engine, f"{self.schema or ''}/schema", _UPGRADE_SECONDS),
+                self.dialect.lock(self.engine, f"{self.schema or ''}:", _UPGRADE_SECONDS),
                 self.dialect.begin(self.engine) as connection,
             ):
                 upgrade(connection, self.tables)

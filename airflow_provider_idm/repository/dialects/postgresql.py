@@ -106,15 +106,17 @@ class PostgresqlDialect(DatabaseDialect):
     @contextmanager
     def lock(self, engine: Engine, name: str, timeout: float) -> Iterator[None]:
         """Hold a session-level advisory lock in a connection of its own."""
-        key = int.from_bytes(
-            hashlib.sha256(f"airflow-provider-idm:{name}".encode()).digest()[:8], signed=True
-        )
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            schema, _, what = name.partition(":")
+            if not schema:  # the same tables, whether their schema is named or is the default one
+                schema = connection.exec_driver_sql("SELECT current_schema()").scalar() or ""
+            key = _lock_key(f"{schema}:{what}")
             deadline = time.monotonic() + timeout
             while not connection.exec_driver_sql("SELECT pg_try_advisory_lock(%s)", (key,)).scalar():
                 if time.monotonic() >= deadline:
                     raise LockedError(
-                        f"another synchronization holds {name} for more than {timeout:g} s; try again when it has ended"
+                        f"another synchronization holds the lock of {what or 'the schema'} for more than {timeout:g} s; "
+                        "try again when it has ended"
                     )
                 time.sleep(_POLL_SECONDS)
             try:
@@ -228,6 +230,13 @@ def _settings(url: URL) -> dict[str, Any]:
     options = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
     given = url.query.get("options")
     return {"options": f"{given} {options}" if given else options, "client_encoding": "UTF8"}
+
+
+def _lock_key(name: str) -> int:
+    """Return the 64-bit number that stands for a name among PostgreSQL's advisory locks."""
+    return int.from_bytes(
+        hashlib.sha256(f"airflow-provider-idm:{name}".encode()).digest()[:8], "big", signed=True
+    )
 
 
 def _conninfo(engine: Engine) -> str:
