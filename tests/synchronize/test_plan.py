@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,6 +91,36 @@ def test_several_pending_batches_are_planned_one_after_the_other(harness: Harnes
     assert counts(told) == counts(applied.as_dict())
     assert sum(lines.kind == "resource") == 4
     assert len(lines) == 4 + sum(c.inserted + c.deleted for c in applied.associations.values())
+
+
+def test_several_dated_completes_are_planned_as_they_are_applied(harness: Harness) -> None:
+    """Persons and links come, move, go and come again; orphans and losers become links."""
+    contents = [
+        full(PEOPLE, UNITS, members="1/A 2/C", managers="A/ada"),
+        full("1/ada/King", "A/Research", members="1/B"),
+        full("1/ada/King 2/x/Turing 3/ada/Twin", UNITS, members="1/B 2/B", managers="A/ada B/x"),
+        full("2/x/Turing 4/y/New", f"{UNITS} C/Support", members="2/C 2/A 4/C", parents="C/A A/C"),
+        full(PEOPLE, UNITS, members="1/A 2/C", managers="A/ada"),
+    ]
+    days = [datetime(2026, 1, n, tzinfo=UTC) for n in range(1, 6)]
+    harness.synchronize(batch=harness.publish(contents[0], "Complete", dated=days[0]))
+    for files, date in zip(contents[1:], days[1:], strict=True):
+        harness.publish(files, "Complete", dated=date)
+    before = harness.dump()
+
+    with plan(harness) as planned:
+        told, lines = planned.as_dict(), planned.to_frame()
+
+    assert harness.dump() == before
+    applied = harness.synchronize(do_not_delete_changes=True)
+    assert counts(told) == counts(applied.as_dict())
+    assert [b["id"] for b in told["batches"]] == [b.id for b in applied.batches]
+    for kind, table in (("resource", "UR_ResourceChanges"), ("link", "UR_ResourceLinkChanges")):
+        kept = harness.table(table)
+        planned_ones = lines[lines.kind == kind]
+        assert sorted(zip(planned_ones.operation, planned_ones.key1, strict=True)) == sorted(
+            (row["ChangeOperation"], row["R1_PK"]) for row in kept
+        )
 
 
 def test_a_complete_that_makes_others_superfluous_is_planned_alone(harness: Harness) -> None:
