@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -16,6 +17,8 @@ import sqlalchemy as sa
 from airflow_provider_idm.errors import RepositoryError, RepositoryRefusedError, RepositoryUnavailableError
 from airflow_provider_idm.repository import Repository
 from airflow_provider_idm.repository.state import start_task
+from airflow_provider_idm.synchronization.synchronize import batch
+from airflow_provider_idm.synchronization.synchronize.difference import Difference
 from tests.oracle.harness import Harness, expected_snapshot
 from tests.oracle.shapes import HR
 from tests.repository.plain import connect, database_of, execute, with_parts
@@ -66,18 +69,26 @@ WIDE = full("1/äda/日本 2/alan/Ünal", "A/Ö", members="1/A", managers="A/äd
 WIDER = delta("update/1/äda/東京 insert/3/łucja/Żak", managers="insert/A/äda")
 
 
-@pytest.mark.parametrize(
-    "setting",
-    [
-        "client_encoding = 'LATIN1'",
-        "client_encoding = 'SQL_ASCII'",
-        "timezone = 'America/New_York'",
-        "datestyle = 'SQL, DMY'",
-        "standard_conforming_strings = off",
-    ],
+SETTINGS = (
+    "client_encoding = 'LATIN1'",
+    "timezone = 'America/New_York'",
+    "datestyle = 'SQL, DMY'",
+    "standard_conforming_strings = off",
+    "idle_in_transaction_session_timeout = '50ms'",
+    "idle_session_timeout = '50ms'",
 )
-def test_the_settings_of_a_database_change_nothing(harness: Harness, setting: str) -> None:
-    execute(harness.url, f'ALTER DATABASE "{database_of(harness.url)}" SET {setting}')
+
+
+def test_the_settings_of_a_database_change_nothing(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = database_of(harness.url)
+    execute(harness.url, *(f'ALTER DATABASE "{database}" SET {setting}' for setting in SETTINGS))
+    build = batch.build_difference
+
+    def slowly(*arguments: Any, **options: Any) -> Difference:
+        time.sleep(0.2)  # every connection is idle meanwhile
+        return build(*arguments, **options)
+
+    monkeypatch.setattr(batch, "build_difference", slowly)
     day = datetime(2026, 2, 1, 12, tzinfo=UTC)
 
     harness.synchronize(batch=harness.publish(WIDE, "Complete", dated=day))
@@ -221,9 +232,9 @@ def test_a_value_refused_with_a_new_resource_is_not_told(harness: Harness) -> No
     _refused_without_the_value(harness, harness.publish(files, "Complete"))
 
 
-def _refused_without_the_value(harness: Harness, batch: str) -> None:
+def _refused_without_the_value(harness: Harness, published: str) -> None:
     with pytest.raises(RepositoryRefusedError, match=r"SQLSTATE 22001.*nothing was applied") as raised:
-        harness.synchronize(batch=batch)
+        harness.synchronize(batch=published)
     assert SECRET not in str(raised.value)
     assert SECRET not in "".join(traceback.format_exception(raised.value))
     assert not any(SECRET in str(task["Message"]) for task in harness.table("UJ_TaskInstances"))

@@ -15,7 +15,7 @@ from airflow_provider_idm.synchronization.synchronize import SynchronizeResult, 
 from tests.oracle.harness import Harness, expected_snapshot
 from tests.oracle.model import CleanFile
 from tests.oracle.shapes import DIRECTORY, HR
-from tests.synchronize.scenario import FIRST, SECOND, delta, full, model_of
+from tests.synchronize.scenario import FIRST, delta, full, model_of
 
 if TYPE_CHECKING:
     from tests.synchronize.conftest import MakeHarness
@@ -191,22 +191,3 @@ def test_what_a_killed_synchronization_left_is_removed_by_the_next(harness: Harn
     left.mkdir()
     harness.synchronize()  # though there is nothing to do
     assert not left.exists()
-
-
-def test_a_retry_after_a_failure_ends_as_if_nothing_had_been(
-    harness: Harness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    harness.synchronize(batch=harness.publish(FIRST, "Complete"))
-    published = harness.publish(SECOND, "Incremental")
-    with monkeypatch.context() as patched:
-        patched.setattr(record.Record, "finish", raising(UNAVAILABLE))
-        with pytest.raises(RepositoryUnavailableError):
-            harness.synchronize(batch=published, origin=TRY)
-
-    result = harness.synchronize(batch=published, origin=TRY)
-
-    assert (result.already_applied, result.has_effect) == (False, True)
-    assert harness.snapshot() == expected_snapshot(model_of(FIRST, SECOND))
-    states = [task["State"] for task in sorted(harness.table("UJ_TaskInstances"), key=lambda t: t["Id"])]
-    assert states == ["completed", "error", states[-1]]
-    assert states[-1] in {"completed", "warning"}

@@ -16,7 +16,7 @@ from tests.oracle.shapes import HR, Shape
 from tests.synchronize.conftest import MakeHarness, make_tables
 from tests.synchronize.scenario import FIRST, SECOND, model_of
 
-FOLDERS = ["a#b%41 ", "what? é", "it's [x]*"]
+FOLDER = "a#b %41% what? é it's [x]*"
 
 
 @dataclass(frozen=True)
@@ -44,25 +44,23 @@ def check(harness: Harness) -> None:
 
 
 @pytest.mark.parametrize("connector", ["HR é", "人 50%#1"])
-def test_a_connector_of_any_name(make_harness: MakeHarness, connector: str, tmp_path: Path) -> None:
+def test_a_connector_of_any_name(make_harness: MakeHarness, connector: str) -> None:
     described = {name: getattr(HR, name) for name in ("name", "types", "associations")}
     harness = make_harness(replace(Renamed(**described), connector=connector))
     check(harness)
     assert harness.repository.status(connector).resources == {"Person": 4, "Organization": 3}
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
-def test_a_work_folder_of_any_name(databases: Databases, tmp_path: Path, folder: str) -> None:
+def test_a_work_folder_of_any_name(databases: Databases, tmp_path: Path) -> None:
     url = databases.prepared(make_tables)
-    harness = Harness(HR, url, tmp_path / folder)
+    harness = Harness(HR, url, tmp_path / FOLDER)
     check(harness)
     harness.close()
     databases.drop(url)
 
 
-@pytest.mark.parametrize("folder", FOLDERS[::2])
-def test_an_sqlite_file_of_any_name(tmp_path: Path, folder: str) -> None:
-    place = tmp_path / folder
+def test_an_sqlite_file_of_any_name(tmp_path: Path) -> None:
+    place = tmp_path / FOLDER.replace("?", "")  # what follows a question mark is an option of the URL
     url = sa.URL.create("sqlite", database=str(place / f"{place.name}.sqlite"))
     harness = Harness(HR, url.render_as_string(), tmp_path)
     check(harness)
