@@ -69,6 +69,10 @@ WIDE = full("1/äda/日本 2/alan/Ünal", "A/Ö", members="1/A", managers="A/äd
 WIDER = delta("update/1/äda/東京 insert/3/łucja/Żak", managers="insert/A/äda")
 
 
+ADVISORY_LOCKS = sa.text(
+    "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database "
+    "WHERE locktype = 'advisory' AND datname = current_database()"
+)
 SETTINGS = (
     "client_encoding = 'LATIN1'",
     "timezone = 'America/New_York'",
@@ -82,10 +86,12 @@ SETTINGS = (
 def test_the_settings_of_a_database_change_nothing(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     database = database_of(harness.url)
     execute(harness.url, *(f'ALTER DATABASE "{database}" SET {setting}' for setting in SETTINGS))
-    build = batch.build_difference
+    build, locks = batch.build_difference, []
 
     def slowly(*arguments: Any, **options: Any) -> Difference:
         time.sleep(0.2)  # every connection is idle meanwhile
+        with connect(harness.url) as plain:
+            locks.append(plain.execute(ADVISORY_LOCKS).scalar_one())
         return build(*arguments, **options)
 
     monkeypatch.setattr(batch, "build_difference", slowly)
@@ -96,6 +102,7 @@ def test_the_settings_of_a_database_change_nothing(harness: Harness, monkeypatch
         batch=harness.publish(WIDER, "Incremental", dated=day.replace(day=3)), do_not_delete_changes=True
     )
 
+    assert locks == [1, 1]
     with connect(harness.url, client_encoding="utf8", options="-c timezone=UTC -c datestyle=ISO") as plain:
         rows = plain.execute(
             sa.text('SELECT "PrimaryKey", "U0", "C0", "ValidFrom" FROM "UR_Resources" ORDER BY 1')
@@ -247,7 +254,7 @@ def _refused_without_the_value(harness: Harness, published: str) -> None:
 def test_two_tasks_of_one_run_that_start_at_once_share_its_job_instance(harness: Harness) -> None:
     harness.synchronize(batch=harness.publish(FIRST, "Complete"))
     repository, rounds = harness.repository, 8
-    barrier = threading.Barrier(2)
+    barrier = threading.Barrier(2, timeout=20)
     started: list[tuple[int, int]] = []
 
     def start(task: str) -> None:

@@ -127,7 +127,7 @@ def test_a_try_that_changed_nothing_has_no_effect_later_either(harness: Harness)
 def test_two_connectors_of_one_run_start_at_once(make_harness: MakeHarness) -> None:
     persons, directory = make_harness(HR), make_harness(DIRECTORY)
     pending = {"hr": persons.publish(FIRST, "Complete"), "ad": directory.publish(ENTRIES, "Complete")}
-    barrier = threading.Barrier(2)
+    barrier = threading.Barrier(2, timeout=20)
     results: list[SynchronizeResult] = []
 
     def run(harness: Harness, task: str) -> None:

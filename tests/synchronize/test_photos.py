@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_idm.engine import open_engine
+from airflow_provider_idm.synchronization.synchronize.source import read_clean_file
 from tests.conftest import Databases
 from tests.oracle.harness import Harness
 from tests.oracle.model import CleanFile
@@ -171,3 +173,18 @@ def test_many_photos_pass_through_little_memory(harness: Harness) -> None:
     delta = {"Employee": CleanFile(["command", *COLUMNS], [["update", *line] for line in lines])}
     result = harness.synchronize(batch=harness.publish(delta, "Incremental"), memory_limit="300MB")
     assert (result.entity_types["Employee"].updated, result.entity_types["Employee"].unchanged) == (1, 29)
+
+
+def test_a_file_larger_than_the_memory_is_read(tmp_path: Path) -> None:
+    """What is read ahead does not grow with the longest line there may be."""
+    path, photo, rows = tmp_path / "photos.csv", picture(bytes(750_000)), 320
+    with path.open("w") as file:
+        file.write("Number,Photo\n")
+        file.writelines(f"{number},{photo}\n" for number in range(rows))
+    try:
+        with open_engine(tmp_path, "300MB") as duck:
+            source = read_clean_file(path, ["Number", "Photo"], long_lines=True)
+            read = duck.execute(f'SELECT count(*), sum(length("Photo")) FROM {source}').fetchall()
+    finally:
+        path.unlink()
+    assert read == [(rows, rows * len(photo))]
