@@ -182,7 +182,7 @@ def test_a_file_larger_than_the_memory_is_read(tmp_path: Path) -> None:
         file.write("Number,Photo\n")
         file.writelines(f"{number},{photo}\n" for number in range(rows))
     try:
-        with open_engine(tmp_path, "300MB") as duck:
+        with open_engine(tmp_path, "300MB", threads=1) as duck:
             source = read_clean_file(path, ["Number", "Photo"], long_lines=True)
             read = duck.execute(f'SELECT count(*), sum(length("Photo")) FROM {source}').fetchall()
     finally:
