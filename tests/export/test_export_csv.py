@@ -379,6 +379,7 @@ def test_wrong_settings_say_which_and_where(
 
 
 def test_a_setting_that_nothing_reads_is_warned_of(export: Export, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("WARNING")
     export("A;B\n1;2\n", values_to_trim=[], numberoflinestoskip=0)
     assert caplog.text == ""
 
