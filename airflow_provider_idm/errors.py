@@ -79,6 +79,33 @@ class BatchCancelledError(SynchronizeError):
         self.replaced_by = replaced_by
 
 
+class BatchRejectedError(SynchronizeError):
+    """A person rejected the batch: its changes were discarded, a Complete is needed.
+
+    :param batch: id of the rejected batch.
+    """
+
+    def __init__(self, message: str, *, batch: str) -> None:
+        super().__init__(message)
+        self.batch = batch
+
+
+class NotBlockedError(SynchronizeError):
+    """There is nothing to decide: the connector, or the batch that was asked about, is not blocked."""
+
+
+class ConnectorBlockedError(TerminalError):
+    """Incremental work for a connector whose blocked batch awaits a decision: it is skipped until then.
+
+    :param connector: the connector; ``batch`` the batch that awaits a decision.
+    """
+
+    def __init__(self, message: str, *, connector: str, batch: str | None) -> None:
+        super().__init__(message)
+        self.connector = connector
+        self.batch = batch
+
+
 class RepositoryError(TerminalError):
     """The identity repository is not one that this version can work with."""
 

@@ -92,6 +92,20 @@ class Thresholds:
 
 
 @dataclass(frozen=True, slots=True)
+class RollingWindow:
+    """Limits of a connector over the last days, counted from what was applied without anybody's consent.
+
+    The XML has no attribute for it: it comes from the Airflow connection or from ``generate_dags``.
+
+    :param days: length of the window, which ends now.
+    """
+
+    days: float
+    resource_thresholds: Thresholds
+    link_thresholds: Thresholds
+
+
+@dataclass(frozen=True, slots=True)
 class Connector:
     """``Connector``: one managed system."""
 

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Self
 
+from airflow_provider_idm.synchronization.synchronize.review import Review
+
 COMPLETED: Final = "completed"
+BLOCKED: Final = "blocked"
 NOTHING: Final = "nothing"
-"""States of a synchronization; a third, ``blocked``, belongs to thresholds."""
+"""States of a synchronization: all processed; a threshold is exceeded, nothing of that batch applied; no batch."""
 WARNING: Final = "warning"
 """State of a task instance that applied its batch, with warnings."""
 
@@ -73,13 +76,33 @@ class BatchOutcome:
 
 @dataclass(frozen=True, slots=True)
 class ExceededThreshold:
-    """A threshold that was exceeded: where, which, its limit, the actual number or percentage, what is stored."""
+    """A threshold that was exceeded.
+
+    :param scope: where it stands: ``Connector HR``, ``EntityTypeMapping Person``, ``EntityAssociationMapping
+        Person_Organization``, or ``Connector HR, last 7 days``.
+    :param name: the XML attribute, ``MaximumDeletedLines``, ``MaxLinkPercentageDeletedLines`` ….
+    :param limit: the number, or the percentage.
+    :param actual: the number of changes, or their percentage of what is stored; None for a percentage of nothing.
+    :param stored: resources or links of the scope before the change.
+    """
 
     scope: str
     name: str
     limit: float
-    actual: float
+    actual: float | None
     stored: int
+
+    @property
+    def is_percentage(self) -> bool:
+        """Whether limit and actual value are percentages."""
+        return "Percentage" in self.name
+
+    def as_text(self) -> str:
+        """Return it as half a sentence: ``Connector HR: MaximumDeletedLines 100 exceeded by 500 of 10,000 stored``."""
+        unit = " %" if self.is_percentage else ""
+        actual = "any change" if self.actual is None else f"{self.actual:,.10g}{unit}"
+        stored = f"{self.stored:,}" if self.stored else "nothing"
+        return f"{self.scope}: {self.name} {self.limit:,.10g}{unit} exceeded by {actual} of {stored} stored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +112,8 @@ class SynchronizeResult:
     :param state: ``completed``, ``blocked`` or ``nothing`` (there was no batch to process).
     :param already_applied: its batch had been applied before; the counts are what that did.
     :param by_this_task: it was this very task that applied it, in an earlier try.
+    :param blocked_by: the batch whose changes exceed the thresholds, its own or an earlier one; only if blocked.
+    :param review: what to decide about, if that batch was compared just now; None if it awaits a decision since before.
     """
 
     connector: str
@@ -100,6 +125,8 @@ class SynchronizeResult:
     warnings: tuple[str, ...] = ()
     already_applied: bool = False
     by_this_task: bool = False
+    blocked_by: str | None = None
+    review: Review | None = None
 
     @property
     def has_effect(self) -> bool:
@@ -125,6 +152,8 @@ class SynchronizeResult:
             },
             thresholds=later.thresholds,
             warnings=self.warnings + later.warnings,
+            blocked_by=later.blocked_by,
+            review=later.review,
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -138,6 +167,8 @@ class SynchronizeResult:
             "thresholds": [asdict(t) for t in self.thresholds],
             "warnings": list(self.warnings),
             "already_applied": self.already_applied,
+            "blocked_by": self.blocked_by,
+            "change_set": self.review.change_set if self.review else None,
         }
 
     @classmethod
@@ -152,6 +183,7 @@ class SynchronizeResult:
             thresholds=tuple(ExceededThreshold(**t) for t in data["thresholds"]),
             warnings=tuple(data["warnings"]),
             already_applied=already_applied,
+            blocked_by=data.get("blocked_by"),
         )
 
     def as_text(self) -> str:
@@ -162,9 +194,6 @@ class SynchronizeResult:
             for name, counts in names.items():
                 told = ", ".join(f"{number:,} {what}" for what, number in asdict(counts).items())
                 lines.append(f"  {name}: {told}")
-        lines += [
-            f"  threshold {t.name} of {t.scope}: {t.actual:g} exceeds {t.limit:g} ({t.stored:,} stored)"
-            for t in self.thresholds
-        ]
+        lines += [f"  threshold of {t.as_text()}" for t in self.thresholds]
         lines += [f"  warning: {w}" for w in self.warnings]
         return "\n".join(lines)
