@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import quoteattr
 
@@ -12,21 +13,24 @@ if TYPE_CHECKING:
     from airflow_provider_idm.configuration import ConnectorMappings
 
 DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
-NO_THRESHOLDS = " ".join(
-    f'{name}="0"'
-    for name in (
-        "MaximumInsertedLines",
-        "MaximumUpdatedLines",
-        "MaximumDeletedLines",
-        "MaxPercentageInsertedLines",
-        "MaxPercentageUpdatedLines",
-        "MaxPercentageDeletedLines",
-        "MaximumLinkInsertedLines",
-        "MaximumLinkDeletedLines",
-        "MaxLinkPercentageInsertedLines",
-        "MaxLinkPercentageDeletedLines",
-    )
+CONNECTOR_THRESHOLDS = (
+    "MaximumInsertedLines",
+    "MaximumUpdatedLines",
+    "MaximumDeletedLines",
+    "MaxPercentageInsertedLines",
+    "MaxPercentageUpdatedLines",
+    "MaxPercentageDeletedLines",
+    "MaximumLinkInsertedLines",
+    "MaximumLinkDeletedLines",
+    "MaxLinkPercentageInsertedLines",
+    "MaxLinkPercentageDeletedLines",
 )
+NO_THRESHOLDS = " ".join(f'{name}="0"' for name in CONNECTOR_THRESHOLDS)
+"""The attributes that switch off what applies where nothing is written."""
+CONNECTOR = "Connector"
+"""The scope of a connector's own thresholds; the others are named by their entity type or association."""
+Limits = Mapping[str, Mapping[str, str]]
+"""Thresholds as the XML writes them: scope → attribute → text."""
 
 
 def column_of(index: int) -> str:
@@ -95,13 +99,26 @@ class Association:
 
 @dataclass(frozen=True)
 class Shape:
-    """One connector's configuration."""
+    """One connector's configuration.
+
+    :param thresholds: those written in it; where the connector's are not, the defaults apply.
+    """
 
     name: str
     types: tuple[Type, ...]
     associations: tuple[Association, ...]
     connector: str = "HR"
-    fingerprint_salt: str = ""
+    thresholds: Limits = field(
+        default_factory=lambda: {CONNECTOR: dict.fromkeys(CONNECTOR_THRESHOLDS, "0")}, compare=False
+    )
+
+    def with_thresholds(self, thresholds: Limits) -> Shape:
+        """Return the same connector with these thresholds written, and no others."""
+        return replace(self, thresholds=thresholds)
+
+    def written(self, scope: str) -> str:
+        """Write a scope's thresholds as attributes."""
+        return "".join(f" {name}={quoteattr(text)}" for name, text in self.thresholds.get(scope, {}).items())
 
     def type(self, identifier: str) -> Type:
         return next(t for t in self.types if t.identifier == identifier)
@@ -143,7 +160,7 @@ class Shape:
         lines = [
             '<?xml version="1.0" encoding="utf-8"?>',
             "<ConfigurationFile>",
-            f'<Connector Identifier="{self.connector}" DisplayName_L1="{self.connector}" {NO_THRESHOLDS} />',
+            f'<Connector Identifier="{self.connector}" DisplayName_L1="{self.connector}"{self.written(CONNECTOR)} />',
             f'<Connection Identifier="{self.connector}Connection" Connector="{self.connector}"',
             'DisplayName_L1="files" Package="Usercube.CSV@0000001" />',
         ]
@@ -165,7 +182,7 @@ class Shape:
             lines.append("</EntityType>")
             lines.append(
                 f'<EntityTypeMapping Identifier="{entity.identifier}" Connector="{self.connector}" '
-                f"ConnectionTable={quoteattr(entity.table)}>"
+                f"ConnectionTable={quoteattr(entity.table)}{self.written(entity.identifier)}>"
             )
             for p in entity.properties:
                 flags = (' IsPrimaryKey="true"' if p.primary else "") + (
@@ -185,7 +202,7 @@ class Shape:
                 f'<EntityAssociationMapping Identifier="{a.identifier}" Connector="{self.connector}" '
                 f"ConnectionTable={quoteattr(a.table)} Column1={quoteattr(a.column1)} "
                 f'Column2={quoteattr(a.column2)} EntityPropertyMapping1="{a.type1}:{a.key1}" '
-                f'EntityPropertyMapping2="{a.type2}:{a.key2}" />'
+                f'EntityPropertyMapping2="{a.type2}:{a.key2}"{self.written(a.identifier)} />'
             )
         lines.append("</ConfigurationFile>")
         return "\n".join(lines) + "\n"
