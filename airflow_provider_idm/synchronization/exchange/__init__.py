@@ -13,6 +13,7 @@ from airflow_provider_idm.synchronization.exchange.notes import (
     FinishedState,
     Readiness,
 )
+from airflow_provider_idm.synchronization.exchange.readiness import check_not_blocked
 
 __all__ = [
     "BatchFile",
@@ -24,6 +25,7 @@ __all__ = [
     "Manifest",
     "Origin",
     "Readiness",
+    "check_not_blocked",
     "folder_name",
     "new_batch_id",
     "sha256_of",

@@ -28,6 +28,8 @@ class PrepareRequest:
     :param on_invalid_value: ``fail``, or ``null`` to empty values that do not convert (never those of a key).
     :param origin: the task instance that asks; a retry of it gets the batch that it has published.
     :param plan_only: publish a batch that only a plan may read, and leave ``previous`` alone.
+    :param stop_if_blocked: refuse a Complete or Initial too while the connector is blocked; an Incremental is refused
+        then in any case. What only a plan may read never is.
     :param encoding: of the source files; None for UTF-8.
     :param separator: between fields, one ASCII character; None for a comma or semicolon, told by the header.
     :param memory_limit: of DuckDB; more is kept on disk.
@@ -46,6 +48,7 @@ class PrepareRequest:
     on_invalid_value: Literal["fail", "null"] = "fail"
     origin: Origin = Origin()  # noqa: RUF009 - frozen
     plan_only: bool = False
+    stop_if_blocked: bool = False
     encoding: str | None = None
     separator: str | None = None
     memory_limit: str = "1GB"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import shutil
 import tempfile
@@ -9,9 +10,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from airflow_provider_idm.configuration.enums import SynchronizationMode
 from airflow_provider_idm.engine import open_engine
 from airflow_provider_idm.errors import PrepareError
-from airflow_provider_idm.synchronization.exchange import folder_name
+from airflow_provider_idm.synchronization.exchange import check_not_blocked, folder_name
 from airflow_provider_idm.synchronization.prepare.batch import (
     equal_batch,
     make_manifest,
@@ -27,7 +29,9 @@ from airflow_provider_idm.synchronization.prepare.source import SourceFile, is_u
 from airflow_provider_idm.synchronization.prepare.targets import SUFFIXES, Target, targets_of
 
 if TYPE_CHECKING:
-    from airflow_provider_idm.synchronization.exchange import ConnectorExchange
+    from collections.abc import Sequence
+
+    from airflow_provider_idm.synchronization.exchange import ConnectorExchange, Manifest
     from airflow_provider_idm.synchronization.prepare.batch import Plan
 
 _log = logging.getLogger(__name__)
@@ -41,6 +45,7 @@ def prepare(request: PrepareRequest) -> PrepareResult:
 
     :raises SourceFileError: naming file and line, if a source file is missing or is not what its mapping expects.
     :raises PrepareError: if the batch cannot be made whatever the files hold (date, chain, encoding).
+    :raises ConnectorBlockedError: if it is an Incremental, and the connector's blocked batch awaits a decision.
     :raises LockedError: if another prepare of the connector does not end in time.
     :raises ExchangeUnavailableError: if the exchange does not answer; the same call may succeed later.
     """
@@ -77,6 +82,7 @@ class _Prepare:
         if (published := published_before(self._request, self._channel)) is not None:
             _log.info("this task instance published batch %s already", published.batch)
             return PrepareResult(published, reused=True)
+        self._check_readiness(manifests)
         now = datetime.now(UTC)
         plan = plan_batch(self._request, manifests, self._store.read(), now)
         if plan.effective_date > now + _AHEAD:
@@ -90,6 +96,24 @@ class _Prepare:
         if plan.is_backwards:
             return PrepareResult(equal_batch(self._request, plan, files.entries), reused=True)
         return self._publish(plan, files)
+
+    def _check_readiness(self, manifests: Sequence[Manifest]) -> None:
+        """Refuse what could not be applied anyway; a Complete is the way out of either state."""
+        request = self._request
+        if request.plan_only or not (request.is_incremental or request.stop_if_blocked):
+            return
+        state = check_not_blocked(self._channel)
+        if (
+            request.is_incremental
+            and state.state == "needs_complete"
+            and not _follows(manifests, state.batch)
+        ):
+            why = f"batch {state.batch} was rejected" if state.batch else "a batch was rejected"
+            since = f" on {state.since:%Y-%m-%d %H:%M:%S} UTC" if state.since else ""
+            raise PrepareError(
+                f"connector {request.connector} needs a Complete: {why}{since}, and no Incremental can lead on from it; "
+                "run a Complete first"
+            )
 
     def _make_files(self, plan: Plan) -> CleanFiles:
         request = self._request
@@ -137,6 +161,12 @@ class _Prepare:
                 path.unlink()
         for name in sorted(made):
             (self._build / name).replace(self._collect / name)
+
+
+def _follows(manifests: Sequence[Manifest], batch: str | None) -> bool:
+    """Tell whether a Complete or Initial was published after a batch."""
+    after = itertools.dropwhile(lambda m: m.batch != batch, manifests)
+    return any(m.mode is not SynchronizationMode.INCREMENTAL for m in itertools.islice(after, 1, None))
 
 
 def _check(request: PrepareRequest) -> None:
