@@ -69,12 +69,15 @@ def find(connection: Connection, tables: Tables, mappings: ConnectorMappings) ->
         return None
 
 
+def preview(connection: Connection, tables: Tables, mappings: ConnectorMappings) -> Catalogue:
+    """Give a connector's identifiers numbers as ``register`` would; the caller's transaction is to be rolled back."""
+    _count_alone(connection, tables)
+    return _catalogue(_Writer(connection, tables, writes=True), mappings)
+
+
 def register(connection: Connection, tables: Tables, mappings: ConnectorMappings) -> Catalogue:
     """Store a connector's identifiers and metadata, and return their numbers; call it inside a transaction."""
-    if connection.dialect.name == "postgresql":
-        # Numbers are given by counting: nobody else may count at the same time.
-        name = connection.dialect.identifier_preparer.format_table(tables.connectors)
-        connection.execute(text(f"LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE"))
+    _count_alone(connection, tables)
     writer = _Writer(connection, tables, writes=True)
     catalogue = _catalogue(writer, mappings)
     states = tables.connector_states
@@ -83,6 +86,13 @@ def register(connection: Connection, tables: Tables, mappings: ConnectorMappings
         connection.execute(insert(states).values(Connector_Id=catalogue.connector, Revision=0))
     writer.index_navigations(mappings.associations)
     return catalogue
+
+
+def _count_alone(connection: Connection, tables: Tables) -> None:
+    """Make sure that nobody else numbers identifiers at the same time; SQLite has one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        name = connection.dialect.identifier_preparer.format_table(tables.connectors)
+        connection.execute(text(f"LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE"))
 
 
 def _catalogue(writer: _Writer, mappings: ConnectorMappings) -> Catalogue:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 from sqlalchemy import Connection, exc, inspect, make_url, select, update
 
 from airflow_provider_idm.configuration.mappings import ConnectorMappings
 from airflow_provider_idm.errors import RepositoryError, RepositoryMissingError
 from airflow_provider_idm.repository import dirty, state
-from airflow_provider_idm.repository.catalogue import Catalogue, find, register
+from airflow_provider_idm.repository.catalogue import Catalogue, find, preview, register
 from airflow_provider_idm.repository.dialects import (
     BulkSession,
     DatabaseDialect,
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _UPGRADE_SECONDS = 300
+
+
+class _UndoneError(Exception):
+    """Rolls a transaction back."""
 
 
 class Repository:
@@ -140,6 +144,17 @@ class Repository:
             return known
         with self.writing() as connection:
             return register(connection, self.tables, mappings)
+
+    def preview(self, mappings: ConnectorMappings) -> Catalogue:
+        """Return the numbers that a connector's identifiers have, or would have; nothing is stored."""
+        with self.reading() as connection:
+            known = find(connection, self.tables, mappings)
+        if known:
+            return known
+        with suppress(_UndoneError), self.writing() as connection:
+            known = preview(connection, self.tables, mappings)
+            raise _UndoneError
+        return cast(Catalogue, known)
 
     def allocate_ids(self, count: int) -> int:
         """Take ``count`` resource ids, committed at once so that they are never given again; return the first."""

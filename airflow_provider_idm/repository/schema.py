@@ -37,7 +37,7 @@ from airflow_provider_idm.configuration.columns import (
     column_length,
 )
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """Version of the tables below; ``upgrade.py`` brings older ones here."""
 
 
@@ -271,6 +271,8 @@ class Tables:
             Column("TaskInstance_Id", BigInteger),
             Column("ReplacedBy", text(36)),
             Column("Result", text()),
+            # Who answered for exceeding the thresholds: resumed (a person) or forced; NULL if they were kept.
+            Column("Consent", text(16)),
         )
         self.connector_states = Table(
             "UJ_ConnectorStates",
@@ -281,6 +283,15 @@ class Tables:
             Column("LastBatch_Id", text(36)),
             Column("LastEffectiveDate", Moment),
             Column("Fingerprint", text(64)),
+            # ready, blocked (a batch awaits a decision) or needs_complete (one was rejected); since when, which batch.
+            Column("State", text(16), nullable=False, server_default="ready"),
+            Column("StateSince", Moment),
+            Column("StateBatch_Id", text(36)),
+            # Of a block: the task instance that keeps its change rows, their hash, how it was asked to apply them.
+            Column("StateTask_Id", BigInteger),
+            Column("ChangeSet", text(64)),
+            Column("Options", text()),
+            Column("Message", text()),
         )
         self.counters = Table(
             "UJ_Counters",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from airflow_provider_idm.repository.catalogue import connector_id
@@ -17,8 +17,16 @@ from airflow_provider_idm.repository.schema import Tables
 APPLIED: Final = "applied"
 CANCELLED: Final = "cancelled"
 REJECTED: Final = "rejected"
+"""States of a batch that the repository is done with."""
 RUNNING: Final = "running"
 """State of a task instance that has not ended."""
+READY: Final = "ready"
+BLOCKED: Final = "blocked"
+NEEDS_COMPLETE: Final = "needs_complete"
+"""Whether a connector takes batches: ``blocked`` awaits a decision, ``needs_complete`` takes no Incrementals."""
+FORCED: Final = "forced"
+RESUMED: Final = "resumed"
+"""Who answered for exceeding the thresholds: whoever forced the synchronization, or a person who reviewed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +37,8 @@ class BatchRecord:
     :param finished_at: when it was applied or cancelled (UTC).
     :param result: what applying it did, as the synchronization reported it.
     :param task_instance: the task instance that did it.
+    :param consent: ``forced`` or ``resumed`` if it was applied although it exceeded the thresholds.
+    :param decided_by: who resumed or rejected it, ``decided_at`` when (UTC).
     """
 
     batch: str
@@ -39,6 +49,9 @@ class BatchRecord:
     replaced_by: str | None
     result: Mapping[str, Any] | None
     task_instance: int | None = None
+    consent: str | None = None
+    decided_by: str | None = None
+    decided_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +59,30 @@ class ConnectorState:
     """What decides whether the next batch may be applied.
 
     :param fingerprint: of the mappings that the last batch was made with.
+    :param readiness: ``ready``, ``blocked`` or ``needs_complete``; ``since`` when (UTC), if it ever was another.
+    :param batch: the batch that is blocked, or was rejected.
+    :param task_instance: the task instance that keeps the change rows of what is blocked.
+    :param change_set: hash of what is blocked.
+    :param options: how the blocked task was asked to apply it.
+    :param message: what a person should know of the state.
     """
 
-    revision: int
-    last_batch: str | None
-    last_effective_date: datetime | None
-    fingerprint: str | None
+    revision: int = 0
+    last_batch: str | None = None
+    last_effective_date: datetime | None = None
+    fingerprint: str | None = None
+    readiness: str = READY
+    since: datetime | None = None
+    batch: str | None = None
+    task_instance: int | None = None
+    change_set: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    message: str = ""
+
+    @property
+    def blocked_batch(self) -> str | None:
+        """The batch that awaits a decision, or None."""
+        return self.batch if self.readiness == BLOCKED else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +96,8 @@ class ConnectorStatus:
     resources: Mapping[str, int] = field(default_factory=dict)
     links: Mapping[str, int] = field(default_factory=dict)
     batches: tuple[BatchRecord, ...] = ()
+    stands: ConnectorState = ConnectorState()
+    thresholds: tuple[Mapping[str, Any], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON takes it."""
@@ -73,6 +106,16 @@ class ConnectorStatus:
             "state": self.state,
             "last_batch": self.last_batch,
             "last_effective_date": self.last_effective_date.isoformat() if self.last_effective_date else None,
+            "since": self.stands.since.isoformat() if self.stands.since else None,
+            "message": self.stands.message,
+            "blocked": {
+                "batch": self.stands.batch,
+                "since": self.stands.since.isoformat() if self.stands.since else None,
+                "change_set": self.stands.change_set,
+                "thresholds": [dict(t) for t in self.thresholds],
+            }
+            if self.stands.blocked_batch
+            else None,
             "resources": dict(self.resources),
             "links": dict(self.links),
             "batches": [
@@ -83,6 +126,9 @@ class ConnectorStatus:
                     "effective_date": b.effective_date.isoformat(),
                     "finished_at": b.finished_at.isoformat(),
                     "replaced_by": b.replaced_by,
+                    "consent": b.consent,
+                    "decided_by": b.decided_by,
+                    "decided_at": b.decided_at.isoformat() if b.decided_at else None,
                     "result": b.result,
                 }
                 for b in self.batches
@@ -91,15 +137,67 @@ class ConnectorStatus:
 
 
 def read_state(connection: Connection, tables: Tables, connector: int) -> ConnectorState:
-    """Return a registered connector's state."""
+    """Return a connector's state; that of one that was never registered is empty."""
     table = tables.connector_states
-    row = connection.execute(select(table).where(table.c.Connector_Id == connector)).one()
-    return ConnectorState(row.Revision, row.LastBatch_Id, row.LastEffectiveDate, row.Fingerprint)
+    row = connection.execute(select(table).where(table.c.Connector_Id == connector)).one_or_none()
+    if row is None:
+        return ConnectorState()
+    return ConnectorState(
+        revision=row.Revision,
+        last_batch=row.LastBatch_Id,
+        last_effective_date=row.LastEffectiveDate,
+        fingerprint=row.Fingerprint,
+        readiness=row.State,
+        since=row.StateSince,
+        batch=row.StateBatch_Id,
+        task_instance=row.StateTask_Id,
+        change_set=row.ChangeSet,
+        options=json.loads(row.Options) if row.Options else {},
+        message=row.Message or "",
+    )
+
+
+def read_state_of(connection: Connection, tables: Tables, connector: str) -> ConnectorState:
+    """Return a connector's state by its identifier."""
+    number = connector_id(connection, tables, connector)
+    return ConnectorState() if number is None else read_state(connection, tables, number)
+
+
+def write_state(
+    connection: Connection, tables: Tables, connector: int, before: ConnectorState, **values: Any
+) -> bool:
+    """Write a connector's state by column; return False if somebody else applied a batch since ``before``."""
+    table = tables.connector_states
+    own = (table.c.Connector_Id == connector, table.c.Revision == before.revision)
+    return connection.execute(update(table).where(*own).values(**values)).rowcount == 1
+
+
+def forget_block(
+    connection: Connection, tables: Tables, before: ConnectorState, *, keep: int | None = None, **values: Any
+) -> None:
+    """Delete the change rows of what was blocked, and write to its task instance how it ended.
+
+    :param keep: the task instance that goes on with it itself: it is not written to.
+    :param values: columns of ``UJ_TaskInstances``.
+    """
+    task_instance = before.task_instance
+    if task_instance is None:
+        return
+    for table in (tables.resource_changes, tables.resource_link_changes, tables.resource_file_changes):
+        connection.execute(delete(table).where(table.c.TaskInstance_Id == task_instance))
+    if task_instance != keep:
+        end_task(connection, tables, task_instance, was=BLOCKED, **values)
 
 
 def read_batches(connection: Connection, tables: Tables, connector: int) -> dict[str, BatchRecord]:
     """Return every batch of a connector that the repository is done with, by id."""
-    table = tables.batches
+    table, tasks = tables.batches, tables.task_instances
+    found = (
+        select(table, tasks.c.DecidedBy, tasks.c.DecidedAt)
+        .select_from(table.outerjoin(tasks, tasks.c.Id == table.c.TaskInstance_Id))
+        .where(table.c.Connector_Id == connector)
+        .order_by(table.c.FinishedAt, table.c.Id)
+    )
     return {
         row.Id: BatchRecord(
             row.Id,
@@ -110,10 +208,11 @@ def read_batches(connection: Connection, tables: Tables, connector: int) -> dict
             row.ReplacedBy,
             json.loads(row.Result) if row.Result else None,
             row.TaskInstance_Id,
+            row.Consent,
+            row.DecidedBy if row.State != CANCELLED else None,
+            row.DecidedAt if row.State != CANCELLED else None,
         )
-        for row in connection.execute(
-            select(table).where(table.c.Connector_Id == connector).order_by(table.c.FinishedAt, table.c.Id)
-        )
+        for row in connection.execute(found)
     }
 
 
@@ -124,9 +223,12 @@ def read_status(connection: Connection, tables: Tables, connector: str) -> Conne
         return ConnectorStatus(connector, "empty")
     state = read_state(connection, tables, number)
     types, associations = tables.entity_types, tables.entity_associations
+    readiness = "empty" if state.readiness == READY and not state.last_batch else state.readiness
     return ConnectorStatus(
         connector=connector,
-        state="ready" if state.last_batch else "empty",
+        state=readiness,
+        stands=state,
+        thresholds=_thresholds(connection, tables, state),
         last_batch=state.last_batch,
         last_effective_date=state.last_effective_date,
         resources={
@@ -180,11 +282,23 @@ def start_task(
     return int(job_instance), int(task_instance)
 
 
-def end_task(connection: Connection, tables: Tables, task_instance: int, **values: Any) -> None:
-    """Record how a task ended; one that has ended already stays as it is."""
+def _thresholds(
+    connection: Connection, tables: Tables, state: ConnectorState
+) -> tuple[Mapping[str, Any], ...]:
+    tasks = tables.task_instances
+    if state.blocked_batch is None:
+        return ()
+    text = connection.scalar(select(tasks.c.ThresholdsExceeded).where(tasks.c.Id == state.task_instance))
+    return tuple(json.loads(text)) if text else ()
+
+
+def end_task(
+    connection: Connection, tables: Tables, task_instance: int, *, was: str = RUNNING, **values: Any
+) -> None:
+    """Record how a task ended; one that is not in the state ``was`` stays as it is."""
     table = tables.task_instances
-    running = (table.c.Id == task_instance, table.c.State == RUNNING)
-    connection.execute(update(table).where(*running).values(**values))
+    own = (table.c.Id == task_instance, table.c.State == was)
+    connection.execute(update(table).where(*own).values(**values))
 
 
 def read_origin(

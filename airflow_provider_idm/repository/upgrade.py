@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, insert, inspect, select, update
-from sqlalchemy.schema import CreateSchema
+from sqlalchemy import Column, Connection, insert, inspect, select, text, update
+from sqlalchemy.schema import CreateColumn, CreateSchema
 
 from airflow_provider_idm.errors import RepositoryError
 from airflow_provider_idm.repository.schema import SCHEMA_VERSION, Tables
@@ -14,7 +14,22 @@ from airflow_provider_idm.repository.schema import SCHEMA_VERSION, Tables
 RESOURCE_IDS: Final = "UR_Resources"
 """Name of the counter that gives resources their ids."""
 
-MIGRATIONS: Final[Mapping[int, Callable[[Connection, Tables], None]]] = {}
+
+def _add_columns(connection: Connection, *columns: Column[Any]) -> None:
+    for column in columns:
+        table = connection.dialect.identifier_preparer.format_table(column.table)
+        definition = CreateColumn(column).compile(dialect=connection.dialect)
+        connection.execute(text(f"ALTER TABLE {table} ADD COLUMN {definition}"))
+
+
+def _to_version_2(connection: Connection, tables: Tables) -> None:
+    """Blocked connectors."""
+    states = tables.connector_states.c
+    names = ("State", "StateSince", "StateBatch_Id", "StateTask_Id", "ChangeSet", "Options", "Message")
+    _add_columns(connection, *(states[name] for name in names), tables.batches.c.Consent)
+
+
+MIGRATIONS: Final[Mapping[int, Callable[[Connection, Tables], None]]] = {1: _to_version_2}
 """From version n to n + 1, by n."""
 
 

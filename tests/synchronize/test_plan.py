@@ -142,7 +142,7 @@ def test_changes_are_written_as_csv_and_parquet(harness: Harness, tmp_path: Path
         assert planned.write_changes(tmp_path / "changes.csv") == 4
         assert planned.write_changes(tmp_path / "changes.parquet") == 4
         with pytest.raises(
-            SynchronizeError, match=r"changes\.txt: changes are written as \.csv or \.parquet"
+            SynchronizeError, match=r"changes\.txt: changes are written as \.csv, \.parquet, \.json"
         ):
             planned.write_changes(tmp_path / "changes.txt")
     with (tmp_path / "changes.csv").open(newline="", encoding="utf-8") as file:

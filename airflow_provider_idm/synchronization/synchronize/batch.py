@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Table
+from sqlalchemy import Connection, Table
 
 from airflow_provider_idm.engine import open_engine
 from airflow_provider_idm.errors import IdmError
 from airflow_provider_idm.repository.dialects import Gathered
 from airflow_provider_idm.repository.schema import Tables
-from airflow_provider_idm.repository.state import APPLIED, CANCELLED
+from airflow_provider_idm.repository.state import APPLIED, CANCELLED, FORCED, RESUMED
 from airflow_provider_idm.synchronization.exchange.manifest import Manifest
 from airflow_provider_idm.synchronization.synchronize.apply import Applier
+from airflow_provider_idm.synchronization.synchronize.change_set import ChangeSet
 from airflow_provider_idm.synchronization.synchronize.changes import ChangeRowGatherer, ChangeRows
 from airflow_provider_idm.synchronization.synchronize.difference import Difference, build_difference
+from airflow_provider_idm.synchronization.synchronize.gate import applied_within, find_exceeded
 from airflow_provider_idm.synchronization.synchronize.layout import Layout
 from airflow_provider_idm.synchronization.synchronize.queue import Step
-from airflow_provider_idm.synchronization.synchronize.record import Record
+from airflow_provider_idm.synchronization.synchronize.record import Approval, Record
 from airflow_provider_idm.synchronization.synchronize.reports import place_reports, write_reports
-from airflow_provider_idm.synchronization.synchronize.request import SynchronizeRequest
-from airflow_provider_idm.synchronization.synchronize.result import COMPLETED, BatchOutcome, SynchronizeResult
+from airflow_provider_idm.synchronization.synchronize.request import SynchronizeRequest, remember_options
+from airflow_provider_idm.synchronization.synchronize.result import (
+    BLOCKED,
+    COMPLETED,
+    BatchOutcome,
+    ExceededThreshold,
+    SynchronizeResult,
+)
+from airflow_provider_idm.synchronization.synchronize.review import Review
 from airflow_provider_idm.synchronization.synchronize.staging import Stager
 from airflow_provider_idm.synchronization.synchronize.standing import Standing
 from airflow_provider_idm.synchronization.synchronize.stored import Stored
@@ -38,7 +48,11 @@ _EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(slots=True)
 class BatchRun:
-    """One batch: compare, stage, apply."""
+    """One batch: compare, pass the gate, stage, apply.
+
+    :param forced: whether the thresholds are ignored for it.
+    :param approval: of a person who reviewed its changes, or None.
+    """
 
     request: SynchronizeRequest
     step: Step
@@ -47,6 +61,8 @@ class BatchRun:
     folder: Path
     job_instance: int
     task_instance: int
+    forced: bool = False
+    approval: Approval | None = None
 
     @property
     def _manifest(self) -> Manifest:
@@ -62,7 +78,7 @@ class BatchRun:
         return max(self._manifest.effective_date, self.standing.state.last_effective_date or _EARLIEST)
 
     def process(self) -> tuple[SynchronizeResult, datetime]:
-        """Apply the batch; return what it did and when it was committed."""
+        """Apply the batch, or find it blocked; return what it did, or would do, and when that was committed."""
         request, manifest = self.request, self._manifest
         repository = request.repository
         files = request.exchange.channel(manifest.connector).fetch(manifest, self.folder)
@@ -76,25 +92,111 @@ class BatchRun:
             warnings = write_reports(difference, reports, self.folder.parent, orphans=request.orphans)
             warnings += self._unmapped() + self._given_up()
             result = self._result(difference, tuple(warnings))
-            # The place of the gate: what is decided here is decided before anything is written.
-            first_id = repository.allocate_ids(difference.inserted_ids) if difference.inserted_ids else 1
-            now = datetime.now(UTC)
-            effective = self._effective_date
-            stager = Stager(
-                session, self._tables, difference, first_id=first_id, effective_date=effective, now=now
-            )
-            staged = stager.stage()
-            kept = self._change_rows(stored, difference, stager) if request.do_not_delete_changes else []
-            with session.apply() as connection:
-                record = Record(connection, self._tables, self.layout, self.step, self.task_instance)
-                record.advance(self.standing.state, effective)
-                applier = Applier(session, connection, self._tables, effective_date=effective, now=now)
-                applier.apply(staged, self.layout.catalogue.others)
-                for rows, table in kept:
-                    session.insert(connection, rows, table)
-                record.finish(difference, result, effective, now)
-            self._after_commit(difference, reports)
+            # The gate: what is decided here is decided before anything is written.
+            exceeded = self._exceeded(difference, stored)
+            review = self._review(difference, stored) if exceeded and not self.forced else None
+            if review is not None and not self._approved(review):
+                now = datetime.now(UTC)
+                result = self._as_blocked(result, exceeded, review)
+                self._block(stored, difference, result, now)
+                place_reports(difference, reports, self.folder.parent)
+            else:
+                result = self._as_consented(result, exceeded)
+                now = self._apply(stored, difference, result, exceeded)
+                self._after_commit(difference, reports)
         return result, now
+
+    # ------------------------------------------------------------------------------------------------- gate
+
+    def _exceeded(self, difference: Difference, stored: Stored) -> tuple[ExceededThreshold, ...]:
+        rolling = self.request.rolling
+        return find_exceeded(
+            difference,
+            stored,
+            self.request.mappings,
+            self.standing.counts,
+            rolling=rolling,
+            applied=applied_within(rolling, self.standing.records.values()),
+        )
+
+    def _review(self, difference: Difference, stored: Stored) -> Review:
+        changes = ChangeSet(difference.duck)
+        changes.add(difference, ChangeRows(difference, stored, by_property=True))
+        return changes.review(self._manifest)
+
+    def _approved(self, review: Review) -> bool:
+        return self.approval is not None and self.approval.change_set == review.change_set
+
+    def _as_blocked(
+        self, result: SynchronizeResult, exceeded: tuple[ExceededThreshold, ...], review: Review
+    ) -> SynchronizeResult:
+        """Nothing is cancelled by a batch that is not applied, but a former block that passes to it."""
+        outcome = BatchOutcome(review.batch, review.mode, BLOCKED)
+        passed = self.standing.state.blocked_batch
+        cancelled = tuple(b for b in result.batches if b.state == CANCELLED and b.id == passed)
+        return replace(
+            result,
+            state=BLOCKED,
+            batches=(*cancelled, outcome),
+            thresholds=exceeded,
+            blocked_by=review.batch,
+            review=review,
+        )
+
+    def _as_consented(
+        self, result: SynchronizeResult, exceeded: tuple[ExceededThreshold, ...]
+    ) -> SynchronizeResult:
+        """Tell which thresholds were exceeded and who answered for it."""
+        if not exceeded:
+            return result
+        who = f"resumed by {self.approval.by}" if self.approval and not self.forced else "forced"
+        return replace(result, warnings=(*result.warnings, *(f"{who}: {t.as_text()}" for t in exceeded)))
+
+    def _block(
+        self, stored: Stored, difference: Difference, result: SynchronizeResult, now: datetime
+    ) -> None:
+        """Keep the change rows and record the block; no resource and no link is touched."""
+        kept = self._change_rows(stored, difference, _none_if_provisional)
+        change_set = result.review.change_set if result.review else ""
+        options = remember_options(self.request)
+        with stored.session.apply() as connection:
+            self._record(connection).block(result, change_set, options, now)
+            for rows, table in kept:
+                stored.session.insert(connection, rows, table)
+
+    # ------------------------------------------------------------------------------------------------ apply
+
+    def _apply(
+        self,
+        stored: Stored,
+        difference: Difference,
+        result: SynchronizeResult,
+        exceeded: tuple[ExceededThreshold, ...],
+    ) -> datetime:
+        request, session = self.request, stored.session
+        first_id = request.repository.allocate_ids(difference.inserted_ids) if difference.inserted_ids else 1
+        now = datetime.now(UTC)
+        effective = self._effective_date
+        stager = Stager(
+            session, self._tables, difference, first_id=first_id, effective_date=effective, now=now
+        )
+        staged = stager.stage()
+        kept = self._change_rows(stored, difference, stager.real) if request.do_not_delete_changes else []
+        consent = (FORCED if self.forced else RESUMED) if exceeded else None
+        with session.apply() as connection:
+            record = self._record(connection)
+            record.advance(effective, now)
+            applier = Applier(session, connection, self._tables, effective_date=effective, now=now)
+            applier.apply(staged, self.layout.catalogue.others)
+            for rows, table in kept:
+                session.insert(connection, rows, table)
+            record.finish(difference, result, effective, now, consent=consent, approval=self.approval)
+        return now
+
+    def _record(self, connection: Connection) -> Record:
+        return Record(
+            connection, self._tables, self.layout, self.step, self.standing.state, self.task_instance
+        )
 
     def _after_commit(self, difference: Difference, reports: Path) -> None:
         """Do what is left; the batch is applied, so nothing here is an error any more."""
@@ -108,10 +210,10 @@ class BatchRun:
             )
 
     def _change_rows(
-        self, stored: Stored, difference: Difference, stager: Stager
+        self, stored: Stored, difference: Difference, real: Callable[[str], str]
     ) -> list[tuple[Gathered, Table]]:
         gatherer = ChangeRowGatherer(
-            stored.session, self._tables, stager.real, self.job_instance, self.task_instance
+            stored.session, self._tables, real, self.job_instance, self.task_instance
         )
         return gatherer.gather(ChangeRows(difference, stored), difference)
 
@@ -142,3 +244,8 @@ class BatchRun:
             associations=difference.associations,
             warnings=warnings,
         )
+
+
+def _none_if_provisional(column: str) -> str:
+    """Return the expression for the id of a resource, NULL for one that is not made yet."""
+    return f"CASE WHEN {column} > 0 THEN {column} END"

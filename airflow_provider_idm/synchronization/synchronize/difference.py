@@ -35,6 +35,10 @@ class StoredCounts:
     resources: Mapping[int, int]
     links: Mapping[int, int]
 
+    def updated(self, by: StoredCounts) -> StoredCounts:
+        """Return the counts with newer ones for what these name."""
+        return StoredCounts({**self.resources, **by.resources}, {**self.links, **by.links})
+
 
 @dataclass(slots=True)
 class Difference:

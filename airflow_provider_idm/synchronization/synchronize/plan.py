@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow_provider_idm.engine import literal, open_engine, scalar
-from airflow_provider_idm.errors import SynchronizeError
+from airflow_provider_idm.configuration.enums import SynchronizationMode
+from airflow_provider_idm.engine import open_engine
 from airflow_provider_idm.repository.catalogue import Catalogue
-from airflow_provider_idm.repository.state import CANCELLED
+from airflow_provider_idm.repository.state import CANCELLED, READY, ConnectorState
 from airflow_provider_idm.synchronization.exchange import folder_name
 from airflow_provider_idm.synchronization.exchange.manifest import Manifest
+from airflow_provider_idm.synchronization.synchronize.change_set import COLUMNS, SAMPLE, ChangeSet
 from airflow_provider_idm.synchronization.synchronize.changes import ChangeRows
 from airflow_provider_idm.synchronization.synchronize.difference import Difference, build_difference
+from airflow_provider_idm.synchronization.synchronize.gate import applied_within, find_exceeded
 from airflow_provider_idm.synchronization.synchronize.layout import Layout, lay_out
 from airflow_provider_idm.synchronization.synchronize.queue import (
     Step,
@@ -27,37 +29,53 @@ from airflow_provider_idm.synchronization.synchronize.queue import (
 )
 from airflow_provider_idm.synchronization.synchronize.request import PlanRequest
 from airflow_provider_idm.synchronization.synchronize.result import (
+    BLOCKED,
     COMPLETED,
     NOTHING,
+    PENDING,
     BatchOutcome,
+    ExceededThreshold,
     SynchronizeResult,
 )
+from airflow_provider_idm.synchronization.synchronize.review import Review
 from airflow_provider_idm.synchronization.synchronize.simulated import SimulatedState
 from airflow_provider_idm.synchronization.synchronize.standing import Standing, count_resources, read_standing
 from airflow_provider_idm.synchronization.synchronize.stored import Stored
 
 if TYPE_CHECKING:
-    import duckdb
     import pandas as pd
-
-_COLUMNS = "batch, kind, type, operation, key1, key2, property, old, new"
 
 
 class Plan:
     """What the pending batches would change; close it when done, or use it as a context manager.
 
-    :ivar result: the counts, as a synchronization would report them; the batches' state is ``pending``.
+    :ivar result: the counts, as a synchronization would report them. The batches' state is ``pending``, or ``blocked``
+        for one that would exceed a threshold: the result's state is then ``blocked`` too, and batches behind that one
+        are not planned.
     """
 
     def __init__(
         self,
         result: SynchronizeResult,
-        duck: duckdb.DuckDBPyConnection | None,
+        last: Manifest | None,
+        changes: ChangeSet | None,
         resources: contextlib.ExitStack,
     ) -> None:
         self.result = result
-        self._duck = duck
+        self._last = last
+        self._changes = changes
         self._resources = resources
+
+    @property
+    def review(self) -> Review | None:
+        """What a person would decide about: the changes of the batch planned last; None if there is none."""
+        return self.sample()
+
+    def sample(self, size: int = SAMPLE) -> Review | None:
+        """Return the review with another number of changes shown per entity type or association and operation."""
+        if self._changes is None or self._last is None:
+            return None
+        return self._changes.review(self._last, size)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the counts as JSON takes them."""
@@ -73,33 +91,26 @@ class Plan:
         Columns: ``batch``, ``kind`` (resource, link, file), ``type``, ``operation``, ``key1``, ``key2`` (links),
         ``property`` (files), ``old`` and ``new`` (JSON objects by property; hashes for files).
         """
-        if self._duck is None:
+        if self._changes is None:
             import pandas as pd  # noqa: PLC0415 - heavy
 
-            return pd.DataFrame(columns=_COLUMNS.split(", "))
-        return self._duck.execute(self._ordered()).df()
+            return pd.DataFrame(columns=list(COLUMNS))
+        return self._changes.to_frame()
 
     def write_changes(self, path: Path) -> int:
-        """Write every change to a file, ``.csv`` or ``.parquet`` by its extension; return how many there are.
+        """Write every change to a file, ``.csv``, ``.parquet`` or ``.json`` by its extension; return how many.
 
         :raises SynchronizeError: for another extension.
         """
-        formats = {".csv": "(HEADER, DELIMITER ',', NULLSTR '')", ".parquet": "(FORMAT parquet)"}
-        if path.suffix.lower() not in formats:
-            raise SynchronizeError(f"{path}: changes are written as .csv or .parquet")
-        if self._duck is None:
-            with open_engine(path.parent) as duck:
-                empty = ", ".join(f"NULL::VARCHAR AS {name}" for name in _COLUMNS.split(", "))
-                target = f"{literal(str(path))} {formats[path.suffix.lower()]}"
-                duck.execute(f"COPY (SELECT {empty} WHERE false) TO {target}")
-            return 0
-        target = f"{literal(str(path))} {formats[path.suffix.lower()]}"
-        return int(scalar(self._duck, f"COPY ({self._ordered()}) TO {target}"))
+        if self._changes is not None:
+            return self._changes.write(path)
+        with open_engine(path.parent) as duck:
+            return ChangeSet(duck).write(path)
 
     def close(self) -> None:
         """Let go of the plan's memory and files."""
         self._resources.close()
-        self._duck = None
+        self._changes = None
 
     def __enter__(self) -> Self:
         return self
@@ -108,10 +119,6 @@ class Plan:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    @staticmethod
-    def _ordered() -> str:
-        return f"SELECT {_COLUMNS} FROM plan_changes ORDER BY place, part, key1, key2, operation"
 
 
 def plan_synchronization(request: PlanRequest) -> Plan:
@@ -136,15 +143,15 @@ class _Planner:
         own = self._channel.manifest(self._request.batch) if self._request.batch is not None else None
         check_type(own, self._request.type)
         with self._repository.errors():
-            catalogue = self._repository.register(self._request.mappings)
+            catalogue = self._repository.preview(self._request.mappings)
             standing = read_standing(self._repository, catalogue)
             if own and (record := standing.records.get(own.batch)):
                 check_not_finished(record, self._connector)
                 result = SynchronizeResult.from_dict(record.result or {}, already_applied=True)
-                return Plan(result, None, contextlib.ExitStack())
+                return Plan(result, None, None, contextlib.ExitStack())
             steps = self._steps(own, catalogue, standing)
             if not steps:
-                return Plan(SynchronizeResult(self._connector, NOTHING), None, contextlib.ExitStack())
+                return Plan(SynchronizeResult(self._connector, NOTHING), None, None, contextlib.ExitStack())
             return self._compare(steps, lay_out(self._request.mappings, catalogue), standing)
 
     def _steps(self, own: Manifest | None, catalogue: Catalogue, standing: Standing) -> list[Step]:
@@ -171,82 +178,96 @@ class _Planner:
         with contextlib.ExitStack() as resources:
             place = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="plan-", dir=folder)))
             duck = resources.enter_context(open_engine(place, self._request.memory_limit))
-            _create_changes(duck)
+            changes = ChangeSet(duck)
             with self._repository.session(duck, place) as session:
                 if len(steps) == 1:
                     stored = Stored(session, self._repository.tables)
                 else:
                     stored = SimulatedState(session, self._repository.tables, layout)
                     stored.read()
-                result = self._compare_all(stored, steps, layout, standing, place)
-            return Plan(result, duck, resources.pop_all())
+                compare = _Comparison(self._request, stored, layout, standing, changes, place)
+                result, last = compare.run(steps)
+            return Plan(result, last, changes, resources.pop_all())
 
-    def _compare_all(
-        self, stored: Stored, steps: list[Step], layout: Layout, standing: Standing, place: Path
-    ) -> SynchronizeResult:
+
+@dataclass(slots=True)
+class _Comparison:
+    """The batches of a plan, one after the other."""
+
+    request: PlanRequest
+    stored: Stored
+    layout: Layout
+    standing: Standing
+    changes: ChangeSet
+    place: Path
+
+    def run(self, steps: list[Step]) -> tuple[SynchronizeResult, Manifest]:
+        """Compare until a batch would be blocked; return the counts, and the batch compared last."""
+        request, standing = self.request, self.standing
         state, counts = standing.state, standing.counts
-        stored_now = count_resources(self._repository, layout.catalogue, standing)
+        stored_now = count_resources(request.repository, self.layout.catalogue, standing)
+        applied = applied_within(request.rolling, standing.records.values())
         given_ids = 0
         result: SynchronizeResult | None = None
-        for step in steps:
-            manifest = step.manifest
-            allowed = self._request.allow_backwards and step is steps[-1]
-            check_applicable(manifest, state, self._request.mappings, stored_now, allow_backwards=allowed)
-            files = self._channel.fetch(manifest, place)
-            difference = build_difference(stored, layout, manifest, files, counts, given_ids=given_ids)
-            _collect(difference, ChangeRows(difference, stored, by_property=True))
-            planned = _result(self._connector, step, difference)
+        for number, step in enumerate(steps):
+            manifest, is_last = step.manifest, step is steps[-1]
+            allowed = request.allow_backwards and is_last
+            check_applicable(manifest, state, request.mappings, stored_now, allow_backwards=allowed)
+            files = request.exchange.channel(manifest.connector).fetch(manifest, self.place)
+            difference = build_difference(
+                self.stored, self.layout, manifest, files, counts, given_ids=given_ids
+            )
+            self.changes.add(difference, ChangeRows(difference, self.stored, by_property=True))
+            exceeded = find_exceeded(
+                difference, self.stored, request.mappings, counts, rolling=request.rolling, applied=applied
+            )
+            blocks = exceeded and not (request.force and is_last)
+            planned = _result(request, step, difference, exceeded if blocks else ())
             result = result.followed_by(planned) if result else planned
-            if isinstance(stored, SimulatedState):
-                stored.advance(difference)
-            given_ids, counts = difference.inserted_ids, difference.counts_after()
+            if blocks:
+                return _behind(result, steps[number + 1 :]), manifest
+            if isinstance(self.stored, SimulatedState):
+                self.stored.advance(difference)
+            given_ids, counts = difference.inserted_ids, counts.updated(difference.counts_after())
             stored_now = sum(counts.resources.values())
-            dates = [d for d in (state.last_effective_date, manifest.effective_date) if d]
-            state = replace(state, last_batch=manifest.batch, last_effective_date=max(dates))
-        return result or SynchronizeResult(self._connector, NOTHING)
+            if manifest.mode is not SynchronizationMode.INITIAL and not exceeded:
+                applied.append(planned.as_dict())
+            state = _followed_by(state, manifest)
+        return result or SynchronizeResult(request.mappings.connector.identifier, NOTHING), steps[-1].manifest
 
 
-def _result(connector: str, step: Step, difference: Difference) -> SynchronizeResult:
-    manifest = step.manifest
-    return SynchronizeResult(
-        connector=connector,
-        state=COMPLETED,
-        batches=(
-            *(BatchOutcome(m.batch, m.mode.name.capitalize(), CANCELLED) for m in step.cancels),
-            BatchOutcome(manifest.batch, manifest.mode.name.capitalize(), "pending"),
-        ),
-        entity_types=difference.entity_types,
-        associations=difference.associations,
+def _followed_by(state: ConnectorState, manifest: Manifest) -> ConnectorState:
+    """Return where a connector stands once a batch is applied."""
+    dates = [d for d in (state.last_effective_date, manifest.effective_date) if d]
+    whole = manifest.mode is not SynchronizationMode.INCREMENTAL
+    return replace(
+        state,
+        last_batch=manifest.batch,
+        last_effective_date=max(dates),
+        fingerprint=manifest.fingerprint,
+        readiness=READY if whole or manifest.batch == state.blocked_batch else state.readiness,
     )
 
 
-def _create_changes(duck: duckdb.DuckDBPyConnection) -> None:
-    columns = ", ".join(f"{name} VARCHAR" for name in _COLUMNS.split(", "))
-    duck.execute(f"CREATE TEMP TABLE plan_changes (place BIGINT, part INTEGER, {columns})")
+def _result(
+    request: PlanRequest, step: Step, difference: Difference, exceeded: tuple[ExceededThreshold, ...]
+) -> SynchronizeResult:
+    manifest = step.manifest
+    return SynchronizeResult(
+        connector=request.mappings.connector.identifier,
+        state=BLOCKED if exceeded else COMPLETED,
+        batches=(
+            *(BatchOutcome(m.batch, m.mode.name.capitalize(), CANCELLED) for m in step.cancels),
+            BatchOutcome(manifest.batch, manifest.mode.name.capitalize(), BLOCKED if exceeded else PENDING),
+        ),
+        entity_types=difference.entity_types,
+        associations=difference.associations,
+        thresholds=exceeded,
+        blocked_by=manifest.batch if exceeded else None,
+    )
 
 
-def _collect(difference: Difference, rows: ChangeRows) -> None:
-    """Add every change to ``plan_changes``, named as people name things."""
-    batch = literal(difference.manifest.batch)
-    parts: list[str] = []
-    for entity in difference.layout.entity_types:
-        name = literal(entity.mapped.identifier)
-        parts.append(
-            f"SELECT 'resource', {name}, op, pk, NULL, NULL, old, new FROM ({rows.resources(entity)})"
-        )
-        files = rows.files(entity)
-        if files:
-            names = " ".join(f"WHEN {f.id} THEN {literal(f.property)}" for f in entity.files)
-            parts.append(
-                f"SELECT 'file', {name}, op, pk, NULL, CASE property {names} END, old, new FROM ({files})"
-            )
-    for association in difference.concerned:
-        name = literal(association.mapped.identifier)
-        parts.append(
-            f"SELECT 'link', {name}, op, pk1, pk2, NULL, NULL, NULL FROM ({rows.links(association)})"
-        )
-    place = scalar(difference.duck, "SELECT coalesce(max(place), -1) + 1 FROM plan_changes")
-    for number, part in enumerate(parts):
-        difference.duck.execute(
-            f"INSERT INTO plan_changes SELECT {place}, {number}, {batch}, * FROM ({part})"
-        )
+def _behind(result: SynchronizeResult, steps: list[Step]) -> SynchronizeResult:
+    """Tell which batches are not planned, for they wait behind one that would be blocked."""
+    told = tuple(f"batch {s.manifest.batch} waits behind the blocked one and is not planned" for s in steps)
+    return replace(result, warnings=(*result.warnings, *told))

@@ -8,8 +8,14 @@ from datetime import datetime
 
 from airflow_provider_idm.configuration.enums import SourceType, SynchronizationMode
 from airflow_provider_idm.configuration.mappings import ConnectorMappings
-from airflow_provider_idm.errors import BatchCancelledError, ChainError, SynchronizeError
-from airflow_provider_idm.repository.state import APPLIED, CANCELLED, BatchRecord, ConnectorState
+from airflow_provider_idm.errors import BatchCancelledError, BatchRejectedError, ChainError, SynchronizeError
+from airflow_provider_idm.repository.state import (
+    CANCELLED,
+    NEEDS_COMPLETE,
+    REJECTED,
+    BatchRecord,
+    ConnectorState,
+)
 from airflow_provider_idm.synchronization.exchange.manifest import Manifest
 
 
@@ -35,6 +41,7 @@ def plan_queue(
     An undated Complete or Initial makes the undated batches before it superfluous; dated ones are history and are
     applied in order. A batch that can never be applied any more (other mappings, an earlier date than what was
     applied, a broken chain, an Initial onto resources) does not hold up a Complete behind it, which then cancels it.
+    Nor does one that awaits a decision hold up a Complete or Initial behind it, dated or not, which takes its place.
 
     :param manifests: the published batches in queue order.
     :param records: the batches that the repository is done with.
@@ -42,19 +49,18 @@ def plan_queue(
     :param own: the last batch to process; None for all pending ones.
     """
     pending = [m for m in manifests if m.batch not in records and (own is None or m.order <= own.order)]
-    whole = [
-        n for n, m in enumerate(pending) if not m.dated and m.mode is not SynchronizationMode.INCREMENTAL
-    ]
-    last_whole = whole[-1] if whole else -1
-    completes = [n for n, m in enumerate(pending) if m.mode is SynchronizationMode.COMPLETE]
-    last_complete = completes[-1] if completes else -1
+    whole = [(n, m) for n, m in enumerate(pending) if m.mode is not SynchronizationMode.INCREMENTAL]
+    last_whole = max((n for n, _ in whole), default=-1)
+    last_undated = max((n for n, m in whole if not m.dated), default=-1)
+    last_complete = max((n for n, m in whole if m.mode is SynchronizationMode.COMPLETE), default=-1)
     steps: list[Step] = []
     dropped: list[Manifest] = []
     before = _Before(state.last_batch, state.last_effective_date, holds=stored > 0)
     for number, manifest in enumerate(pending):
-        superfluous = number < last_whole and not manifest.dated
+        superfluous = number < last_undated and not manifest.dated
         hopeless = number < last_complete and not before.takes(manifest, fingerprint)
-        if superfluous or hopeless:
+        replaced = number < last_whole and manifest.batch == state.blocked_batch
+        if superfluous or hopeless or replaced:
             dropped.append(manifest)
             continue
         # Whoever makes them superfluous cancels them: no list of changes does.
@@ -104,7 +110,7 @@ def check_not_finished(record: BatchRecord, connector: str) -> None:
     """Refuse a batch that the repository is done with, other than by applying it.
 
     :raises BatchCancelledError: if a later Complete replaced it.
-    :raises SynchronizeError: if it was rejected.
+    :raises BatchRejectedError: if it was rejected.
     """
     if record.state == CANCELLED:
         raise BatchCancelledError(
@@ -113,10 +119,12 @@ def check_not_finished(record: BatchRecord, connector: str) -> None:
             batch=record.batch,
             replaced_by=record.replaced_by,
         )
-    if record.state != APPLIED:
-        raise SynchronizeError(
-            f"batch {record.batch} of {connector} was {record.state} at {record.finished_at:%Y-%m-%d %H:%M:%S} UTC: "
-            "prepare and synchronize again, in mode Complete"
+    if record.state == REJECTED:
+        raise BatchRejectedError(
+            f"batch {record.batch} of {connector} was rejected by {record.decided_by or 'somebody'} at "
+            f"{record.finished_at:%Y-%m-%d %H:%M:%S} UTC, nothing of it was applied: correct the source if it was "
+            "wrong, then prepare and synchronize in mode Complete",
+            batch=record.batch,
         )
 
 
@@ -150,6 +158,12 @@ def check_applicable(
         raise SynchronizeError(
             f"{name} is an Initial, but the repository holds {stored:,} resources of {manifest.connector} already: "
             "use mode Complete"
+        )
+    if manifest.mode is SynchronizationMode.INCREMENTAL and state.readiness == NEEDS_COMPLETE:
+        rejected = state.message or f"batch {state.batch} was rejected"
+        raise ChainError(
+            f"{name} holds changes, but {rejected}: changes before these are missing. Run a Complete of "
+            f"{manifest.connector} first"
         )
     if manifest.mode is SynchronizationMode.INCREMENTAL and state.fingerprint not in {
         None,

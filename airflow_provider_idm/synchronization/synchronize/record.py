@@ -3,57 +3,104 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any, Final
 
 from sqlalchemy import Connection, insert, update
 
+from airflow_provider_idm.configuration.columns import SCALAR_LENGTH
+from airflow_provider_idm.configuration.enums import SynchronizationMode
 from airflow_provider_idm.errors import ConcurrentChangeError
 from airflow_provider_idm.repository.schema import Tables
-from airflow_provider_idm.repository.state import APPLIED, CANCELLED, ConnectorState, end_task
+from airflow_provider_idm.repository.state import (
+    APPLIED,
+    BLOCKED,
+    CANCELLED,
+    READY,
+    RUNNING,
+    ConnectorState,
+    end_task,
+    forget_block,
+    write_state,
+)
 from airflow_provider_idm.synchronization.exchange.manifest import Manifest
 from airflow_provider_idm.synchronization.synchronize.difference import Difference
 from airflow_provider_idm.synchronization.synchronize.layout import Layout
 from airflow_provider_idm.synchronization.synchronize.queue import Step
 from airflow_provider_idm.synchronization.synchronize.result import COMPLETED, WARNING, SynchronizeResult
 
+_NO_BLOCK: Final = {"StateTask_Id": None, "ChangeSet": None, "Options": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A person's consent to what was reviewed.
+
+    :param change_set: hash of the changes that were reviewed.
+    :param by: who decided.
+    """
+
+    change_set: str
+    by: str
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Writes the record of one batch, in the transaction that applies it."""
+    """Writes the record of one batch, in the transaction that applies it or finds it blocked.
+
+    :param state: where the connector stood when the batch was compared.
+    :param task_instance: that processes the batch; the blocked one itself if a person resumed it.
+    """
 
     connection: Connection
     tables: Tables
     layout: Layout
     step: Step
+    state: ConnectorState
     task_instance: int
 
-    def advance(self, state: ConnectorState, effective: datetime) -> None:
-        """Take the next revision: fails if somebody else took it since the state was read."""
-        table = self.tables.connector_states
-        statement = (
-            update(table)
-            .where(
-                table.c.Connector_Id == self.layout.catalogue.connector, table.c.Revision == state.revision
-            )
-            .values(
-                Revision=state.revision + 1,
-                LastBatch_Id=self.step.manifest.batch,
-                LastEffectiveDate=effective,
-                Fingerprint=self.step.manifest.fingerprint,
-            )
+    @property
+    def _connector(self) -> int:
+        return self.layout.catalogue.connector
+
+    @property
+    def _resumes(self) -> bool:
+        return self.task_instance == self.state.task_instance
+
+    def advance(self, effective: datetime, now: datetime) -> None:
+        """Take the next revision: fails if somebody else took it since the state was read.
+
+        A Complete or Initial ends every block, and the need of a Complete; else only the blocked batch itself does.
+        """
+        manifest = self.step.manifest
+        values: dict[str, Any] = {
+            "Revision": self.state.revision + 1,
+            "LastBatch_Id": manifest.batch,
+            "LastEffectiveDate": effective,
+            "Fingerprint": manifest.fingerprint,
+        }
+        ends = (
+            manifest.mode is not SynchronizationMode.INCREMENTAL or manifest.batch == self.state.blocked_batch
         )
-        if self.connection.execute(statement).rowcount != 1:
-            raise ConcurrentChangeError(
-                f"another synchronization of {self.step.manifest.connector} was applied while this one compared; "
-                "nothing of this one was. Try again"
-            )
+        if self.state.readiness != READY and ends:
+            values |= _NO_BLOCK | {"State": READY, "StateSince": now, "StateBatch_Id": None, "Message": None}
+            self._forget(now)
+        self._write(values)
 
     def finish(
-        self, difference: Difference, result: SynchronizeResult, effective: datetime, now: datetime
+        self,
+        difference: Difference,
+        result: SynchronizeResult,
+        effective: datetime,
+        now: datetime,
+        *,
+        consent: str | None = None,
+        approval: Approval | None = None,
     ) -> None:
         """Record the batch, those it cancels, the numbers stored and the task, in the transaction that applies it."""
-        connection, tables, catalogue = self.connection, self.tables, self.layout.catalogue
+        connection, tables = self.connection, self.tables
         after = difference.counts_after()
         types, associations = tables.entity_types, tables.entity_associations
         for number, left in after.resources.items():
@@ -61,33 +108,94 @@ class Record:
         for number, left in after.links.items():
             connection.execute(update(associations).where(associations.c.Id == number).values(Links=left))
         for cancelled in self.step.cancels:
-            self._batch(cancelled, CANCELLED, cancelled.effective_date, now, None)
+            self._batch(cancelled, CANCELLED, cancelled.effective_date, now)
         told = json.dumps(result.as_dict(), ensure_ascii=False)
-        self._batch(self.step.manifest, APPLIED, effective, now, told)
+        self._batch(self.step.manifest, APPLIED, effective, now, Result=told, Consent=consent)
+        self._end_task(WARNING if result.warnings else COMPLETED, told, now, approval)
+
+    def block(
+        self,
+        result: SynchronizeResult,
+        change_set: str,
+        options: Mapping[str, Any],
+        now: datetime,
+    ) -> None:
+        """Record that the batch awaits a decision; the former block, if there is one, passes to it."""
+        manifest = self.step.manifest
+        again = manifest.batch == self.state.blocked_batch
+        self._forget(now)
+        for replaced in self.step.cancels:
+            if replaced.batch == self.state.blocked_batch:
+                self._batch(replaced, CANCELLED, replaced.effective_date, now)
+        thresholds = [asdict(t) for t in result.thresholds]
+        self._write(
+            {
+                "State": BLOCKED,
+                "StateSince": self.state.since if again else now,
+                "StateBatch_Id": manifest.batch,
+                "StateTask_Id": self.task_instance,
+                "ChangeSet": change_set,
+                "Options": json.dumps(dict(options)),
+                "Message": "; ".join(t.as_text() for t in result.thresholds),
+            }
+        )
+        told = json.dumps(result.as_dict(), ensure_ascii=False)
+        exceeded = {"ThresholdsExceeded": json.dumps(thresholds, ensure_ascii=False)}
+        self._end_task(BLOCKED, told, now, None, **exceeded)
+
+    # -------------------------------------------------------------------------------------------- internals
+
+    def _write(self, values: Mapping[str, Any]) -> None:
+        if not write_state(self.connection, self.tables, self._connector, self.state, **values):
+            raise ConcurrentChangeError(
+                f"another synchronization of {self.step.manifest.connector} was applied while this one compared; "
+                "nothing of this one was. Try again"
+            )
+
+    def _forget(self, now: datetime) -> None:
+        batch = self.step.manifest.batch
+        what = "compared again" if batch == self.state.blocked_batch else f"replaced by batch {batch}"
+        forget_block(
+            self.connection,
+            self.tables,
+            self.state,
+            keep=self.task_instance,
+            State=CANCELLED,
+            EndedAt=now,
+            Message=what,
+        )
+
+    def _end_task(
+        self, state: str, told: str, now: datetime, approval: Approval | None, **values: Any
+    ) -> None:
+        if approval is not None:
+            values |= {"DecidedBy": approval.by[:SCALAR_LENGTH], "DecidedAt": now}
         end_task(
-            connection,
-            tables,
+            self.connection,
+            self.tables,
             self.task_instance,
-            State=WARNING if result.warnings else COMPLETED,
+            was=BLOCKED if self._resumes else RUNNING,
+            State=state,
             EndedAt=now,
             Batch_Id=self.step.manifest.batch,
-            Connector_Id=catalogue.connector,
+            Connector_Id=self._connector,
             Counters=told,
+            **values,
         )
 
     def _batch(
-        self, manifest: Manifest, state: str, effective: datetime, now: datetime, told: str | None
+        self, manifest: Manifest, state: str, effective: datetime, now: datetime, **values: Any
     ) -> None:
         self.connection.execute(
             insert(self.tables.batches).values(
                 Id=manifest.batch,
-                Connector_Id=self.layout.catalogue.connector,
+                Connector_Id=self._connector,
                 State=state,
                 Mode=manifest.mode.name.capitalize(),
                 EffectiveDate=effective,
                 FinishedAt=now,
                 TaskInstance_Id=self.task_instance,
                 ReplacedBy=self.step.manifest.batch if state == CANCELLED else None,
-                Result=told,
+                **values,
             )
         )

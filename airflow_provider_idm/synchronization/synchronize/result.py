@@ -12,6 +12,8 @@ COMPLETED: Final = "completed"
 BLOCKED: Final = "blocked"
 NOTHING: Final = "nothing"
 """States of a synchronization: all processed; a threshold is exceeded, nothing of that batch applied; no batch."""
+PENDING: Final = "pending"
+"""State of a batch in a plan: it would be applied."""
 WARNING: Final = "warning"
 """State of a task instance that applied its batch, with warnings."""
 

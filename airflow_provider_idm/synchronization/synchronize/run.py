@@ -6,10 +6,11 @@ import contextlib
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from airflow_provider_idm.errors import (
     ExchangeError,
@@ -20,15 +21,21 @@ from airflow_provider_idm.errors import (
 from airflow_provider_idm.repository.state import (
     APPLIED,
     CANCELLED,
+    READY,
     BatchRecord,
+    ConnectorState,
     abandon_tasks,
     end_task,
     read_origin,
+    read_state_of,
     start_task,
 )
 from airflow_provider_idm.synchronization.exchange import ConnectorExchange, folder_name
 from airflow_provider_idm.synchronization.exchange.manifest import Manifest
+from airflow_provider_idm.synchronization.exchange.notes import ConnectorState as Note
+from airflow_provider_idm.synchronization.exchange.notes import Readiness
 from airflow_provider_idm.synchronization.synchronize.batch import BatchRun
+from airflow_provider_idm.synchronization.synchronize.block import read_block
 from airflow_provider_idm.synchronization.synchronize.layout import Layout, lay_out
 from airflow_provider_idm.synchronization.synchronize.queue import (
     Step,
@@ -37,175 +44,284 @@ from airflow_provider_idm.synchronization.synchronize.queue import (
     check_type,
     plan_queue,
 )
+from airflow_provider_idm.synchronization.synchronize.record import Approval
 from airflow_provider_idm.synchronization.synchronize.request import SynchronizeRequest
-from airflow_provider_idm.synchronization.synchronize.result import NOTHING, SynchronizeResult
-from airflow_provider_idm.synchronization.synchronize.standing import count_resources, read_standing
+from airflow_provider_idm.synchronization.synchronize.result import BLOCKED, NOTHING, SynchronizeResult
+from airflow_provider_idm.synchronization.synchronize.standing import (
+    Standing,
+    count_resources,
+    read_standing,
+)
 
 log = logging.getLogger(__name__)
 
 _RUN = "run-"
 ERROR = "error"
 """State of a task instance whose batch was not applied."""
+_READINESS: Final[Mapping[str, Readiness]] = {
+    "ready": "ready",
+    "blocked": "blocked",
+    "needs_complete": "needs_complete",
+}
 
 
 def synchronize(request: SynchronizeRequest) -> SynchronizeResult:
     """Process the pending batches of a connector up to its own, and stop at the first that fails.
 
     Each batch is applied in one transaction, or not at all. A batch that was applied before is not applied again: the
-    result then tells what it did.
+    result then tells what it did. One that exceeds a threshold is not applied either: the connector is then blocked
+    until somebody resumes or rejects it (see ``decide``), or a later Complete takes its place.
 
-    :return: the counts of all batches processed.
+    :return: the counts of all batches processed; its state says whether the last one is blocked.
     :raises BatchCancelledError: if its own batch was replaced by a later Complete.
+    :raises BatchRejectedError: if its own batch was rejected.
     :raises SynchronizeError: if a batch cannot be applied as it is.
     :raises ExchangeError: if a batch is missing or was altered.
     :raises TransientError: if database or exchange do not answer, or another synchronization took too long.
     """
-    return _Run(request).synchronize()
+    return Run(request).synchronize()
 
 
-class _Run:
-    """One call of ``synchronize``."""
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a connector's synchronization stands on while it holds the lock."""
+
+    layout: Layout
+    standing: Standing
+    manifests: list[Manifest]
+
+
+class Run:
+    """One call that may change a connector's stored state."""
 
     def __init__(self, request: SynchronizeRequest) -> None:
-        self._request = request
-        self._repository = request.repository
-        self._tables = request.repository.tables
-        self._connector = request.mappings.connector.identifier
-        self._channel: ConnectorExchange = request.exchange.channel(self._connector)
-        self._folder = request.work / folder_name(self._connector) / "Synchronize"
+        self.request = request
+        self.repository = request.repository
+        self.tables = request.repository.tables
+        self.connector = request.mappings.connector.identifier
+        self.channel: ConnectorExchange = request.exchange.channel(self.connector)
+        self._folder = request.work / folder_name(self.connector) / "Synchronize"
+
+    @contextlib.contextmanager
+    def locked(self, *, whole: bool = True) -> Iterator[Ground]:
+        """Hold the connector's lock, tidy up what a crash left, and tell where the connector stands.
+
+        :param whole: whether every batch must be readable; False leaves out those that are not.
+        """
+        request = self.request
+        with self.repository.errors(), self.repository.lock(self.connector, request.lock_timeout):
+            catalogue = self.repository.register(request.mappings)
+            self._remove_leftovers()
+            with self.repository.writing() as connection:
+                abandon_tasks(connection, self.tables, catalogue.connector, datetime.now(UTC))
+            standing = read_standing(self.repository, catalogue)
+            manifests = self.channel.manifests() if whole else self.channel.survey()[0]
+            self._publish_marks(manifests, standing.records)
+            self.publish_state(standing.state)
+            yield Ground(lay_out(request.mappings, catalogue), standing, manifests)
+
+    # -------------------------------------------------------------------------------------------------- queue
 
     def synchronize(self) -> SynchronizeResult:
-        request = self._request
+        """Process the pending batches; see the function of that name."""
         own = self._own_manifest()
-        with self._repository.errors(), self._repository.lock(self._connector, request.lock_timeout):
-            catalogue = self._repository.register(request.mappings)
-            layout = lay_out(request.mappings, catalogue)
-            self._remove_leftovers()
-            with self._repository.writing() as connection:
-                abandon_tasks(connection, self._tables, catalogue.connector, datetime.now(UTC))
-            standing = read_standing(self._repository, catalogue)
-            manifests = self._channel.manifests()
-            self._publish_marks(manifests, standing.records)
+        with self.locked() as ground:
+            standing = ground.standing
             if own and (record := standing.records.get(own.batch)):
-                check_not_finished(record, self._connector)
+                check_not_finished(record, self.connector)
                 log.info("batch %s was applied at %s; nothing to do", own.batch, record.finished_at)
                 result = SynchronizeResult.from_dict(record.result or {}, already_applied=True)
                 return replace(result, by_this_task=self._applied_it(record))
             steps = plan_queue(
-                manifests,
+                ground.manifests,
                 standing.records,
                 standing.state,
-                fingerprint=request.mappings.fingerprint,
-                stored=count_resources(self._repository, catalogue, standing),
+                fingerprint=self.request.mappings.fingerprint,
+                stored=count_resources(self.repository, ground.layout.catalogue, standing),
                 own=own,
             )
-            return self._process_all(steps, layout, own)
+            return self._process_all(steps, ground, own)
+
+    def _process_all(self, steps: list[Step], ground: Ground, own: Manifest | None) -> SynchronizeResult:
+        result = SynchronizeResult(self.connector, NOTHING)
+        newest = steps[-1].manifest.batch if steps else None
+        for step in steps:
+            batch = step.manifest.batch
+            if own is not None and own.batch != batch == ground.standing.state.blocked_batch:
+                done = self._still_blocked(step, ground)
+            else:
+                # Without a batch of its own the newest one counts as that.
+                is_own = batch == (own.batch if own is not None else newest)
+                done = self.process(step, ground.layout, is_own=is_own)
+            result = done if result.state == NOTHING else result.followed_by(done)
+            if done.state == BLOCKED:
+                break
+        return result
+
+    def _still_blocked(self, step: Step, ground: Ground) -> SynchronizeResult:
+        """Tell of a batch that awaits a decision, without comparing it again."""
+        state = ground.standing.state
+        with self.repository.reading() as connection:
+            block = read_block(connection, self.tables, self.connector, state)
+        if block is None:
+            raise SynchronizeError(
+                f"{self.connector} is blocked by batch {step.manifest.batch}, but not on record"
+            )
+        return block.result
+
+    def _own_manifest(self) -> Manifest | None:
+        if self.request.batch is None:
+            return None
+        manifest = self.channel.manifest(self.request.batch)
+        if manifest.plan_only:
+            raise SynchronizeError(
+                f"batch {manifest.batch} of {self.connector} was made for a plan only (a dry run) and is never "
+                "applied: prepare again without dry run"
+            )
+        check_type(manifest, self.request.type)
+        return manifest
 
     def _applied_it(self, record: BatchRecord) -> bool:
         """Whether this very task applied its batch in an earlier try, which ended before it could tell."""
-        origin = self._request.origin
+        origin = self.request.origin
         if not origin.run or record.task_instance is None:
             return False
-        with self._repository.reading() as connection:
-            return read_origin(connection, self._tables, record.task_instance) == (
+        with self.repository.reading() as connection:
+            return read_origin(connection, self.tables, record.task_instance) == (
                 origin.job,
                 origin.run,
                 origin.task,
                 origin.map_index,
             )
 
-    # -------------------------------------------------------------------------------------------------- queue
-
-    def _own_manifest(self) -> Manifest | None:
-        if self._request.batch is None:
-            return None
-        manifest = self._channel.manifest(self._request.batch)
-        if manifest.plan_only:
-            raise SynchronizeError(
-                f"batch {manifest.batch} of {self._connector} was made for a plan only (a dry run) and is never "
-                "applied: prepare again without dry run"
-            )
-        check_type(manifest, self._request.type)
-        return manifest
-
-    def _process_all(self, steps: list[Step], layout: Layout, own: Manifest | None) -> SynchronizeResult:
-        result: SynchronizeResult | None = None
-        for step in steps:
-            done = self._process(step, layout, is_own=own is not None and step.manifest.batch == own.batch)
-            result = result.followed_by(done) if result else done
-        if result is None:
-            return SynchronizeResult(self._connector, NOTHING)
-        return result
+    # ------------------------------------------------------------------------------------------------- exchange
 
     def _publish_marks(self, manifests: list[Manifest], records: dict[str, BatchRecord]) -> None:
         """Note in the exchange what a crash between commit and note left out."""
-        noted = self._channel.finished()
+        noted = self.channel.finished()
         for manifest in manifests:
             record = records.get(manifest.batch)
             if record and manifest.batch not in noted:
-                self._mark(record.batch, record.state, record.finished_at, record.replaced_by)
+                self.mark(record.batch, record.state, record.finished_at, record.replaced_by)
 
-    def _mark(self, batch: str, state: str, at: datetime, replaced_by: str | None = None) -> None:
+    def mark(self, batch: str, state: str, at: datetime, replaced_by: str | None = None) -> None:
         """Note in the exchange that a batch is done; the repository decides, so a failure here is no error."""
         try:
-            self._channel.mark_finished(batch, state, at, replaced_by, self._request.origin)  # type: ignore[arg-type]
+            self.channel.mark_finished(batch, state, at, replaced_by, self.request.origin)  # type: ignore[arg-type]
         except (ExchangeError, ExchangeUnavailableError) as error:
             log.warning(
                 "batch %s is %s, but that could not be noted in the exchange: %s", batch, state, error
             )
 
+    def publish_state(self, state: ConnectorState | None = None) -> None:
+        """Publish whether the connector takes batches, if the exchange does not say so already.
+
+        :param state: as the repository has it; read from there if None.
+        """
+        if state is None:
+            with self.repository.reading() as connection:
+                state = read_state_of(connection, self.tables, self.connector)
+        wanted = Note(_READINESS[state.readiness], state.since, state.batch, state.message)
+        try:
+            try:
+                published = self.channel.state()
+            except ExchangeError:
+                published = None
+            if published is None or (published.state, published.batch) != (wanted.state, wanted.batch):
+                self.channel.write_state(wanted)
+        except (ExchangeError, ExchangeUnavailableError) as error:
+            log.warning(
+                "connector %s is %s, but that could not be published: %s", self.connector, wanted.state, error
+            )
+
     # -------------------------------------------------------------------------------------------------- batch
 
-    def _process(self, step: Step, layout: Layout, *, is_own: bool) -> SynchronizeResult:
+    def process(
+        self,
+        step: Step,
+        layout: Layout,
+        *,
+        is_own: bool,
+        resumed: tuple[int, int] | None = None,
+        approval: Approval | None = None,
+    ) -> SynchronizeResult:
+        """Process one batch.
+
+        :param is_own: whether force and allow_backwards are meant for it.
+        :param resumed: job instance and task instance of the blocked task that goes on; None begins a new one.
+        """
         manifest, catalogue = step.manifest, layout.catalogue
-        started = datetime.now(UTC)
-        origin = self._request.origin
-        with self._repository.writing() as connection:
-            job_instance, task_instance = start_task(
-                connection,
-                self._tables,
-                job=origin.job or "idm",
-                run=origin.run or manifest.batch,
-                task=origin.task or "synchronize",
-                map_index=origin.map_index,
-                connector=catalogue.connector,
-                at=started,
-            )
+        job_instance, task_instance = resumed or self._start_task(manifest, catalogue.connector)
         try:
-            standing = read_standing(self._repository, catalogue)
+            standing = read_standing(self.repository, catalogue)
             check_applicable(
                 manifest,
                 standing.state,
-                self._request.mappings,
-                count_resources(self._repository, catalogue, standing),
-                allow_backwards=self._request.allow_backwards and is_own,
+                self.request.mappings,
+                count_resources(self.repository, catalogue, standing),
+                allow_backwards=self.request.allow_backwards and is_own,
             )
             with self._work_folder() as folder:
-                batch = BatchRun(self._request, step, layout, standing, folder, job_instance, task_instance)
+                batch = BatchRun(
+                    self.request,
+                    step,
+                    layout,
+                    standing,
+                    folder,
+                    job_instance,
+                    task_instance,
+                    forced=self.request.force and is_own,
+                    approval=approval,
+                )
                 result, finished = batch.process()
         except ExchangeError as error:
             self._end_in_error(task_instance, manifest, error)
             if is_own:
                 raise
             raise ExchangeError(
-                f"{error}. No later batch of {self._connector} is applied before it: restore its folder in the "
+                f"{error}. No later batch of {self.connector} is applied before it: restore its folder in the "
                 "exchange, or remove it to give the batch up, and run a Complete"
             ) from error
         except BaseException as error:
             self._end_in_error(task_instance, manifest, error)
             raise
-        for cancelled in step.cancels:
-            self._mark(cancelled.batch, CANCELLED, finished, manifest.batch)
-        self._mark(manifest.batch, APPLIED, finished)
+        self._tell(step, result, finished, standing)
         return result
+
+    def _start_task(self, manifest: Manifest, connector: int) -> tuple[int, int]:
+        origin = self.request.origin
+        with self.repository.writing() as connection:
+            return start_task(
+                connection,
+                self.tables,
+                job=origin.job or "idm",
+                run=origin.run or manifest.batch,
+                task=origin.task or "synchronize",
+                map_index=origin.map_index,
+                connector=connector,
+                at=datetime.now(UTC),
+            )
+
+    def _tell(self, step: Step, result: SynchronizeResult, finished: datetime, standing: Standing) -> None:
+        """Note in the exchange what became of a batch and of those it took the place of."""
+        batch = step.manifest.batch
+        for outcome in result.batches:
+            if outcome.state == CANCELLED:
+                self.mark(outcome.id, CANCELLED, finished, batch)
+        if result.state == BLOCKED:
+            self.publish_state()
+            return
+        self.mark(batch, APPLIED, finished)
+        if standing.state.readiness != READY:
+            self.publish_state()
 
     def _end_in_error(self, task_instance: int, manifest: Manifest, error: BaseException) -> None:
         """Record that a task failed; whatever goes wrong with that is less than what went wrong before."""
         message = str(error) if isinstance(error, IdmError) else type(error).__name__
-        with contextlib.suppress(Exception), self._repository.writing() as connection:
+        with contextlib.suppress(Exception), self.repository.writing() as connection:
             end_task(
                 connection,
-                self._tables,
+                self.tables,
                 task_instance,
                 State=ERROR,
                 EndedAt=datetime.now(UTC),

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Select, Table, and_, select
+from sqlalchemy import Column, Select, Table, and_, func, or_, select, union_all
 from sqlalchemy.sql import FromClause
 
+from airflow_provider_idm.engine import scalar
 from airflow_provider_idm.repository.dialects import BulkSession
 from airflow_provider_idm.repository.schema import ID, Tables, text
-from airflow_provider_idm.synchronization.synchronize.layout import AssociationLayout, EntityLayout
+from airflow_provider_idm.synchronization.synchronize.layout import AssociationLayout, EntityLayout, Layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,30 @@ class Stored:
         resources = self.tables.resources
         source = wanted.join(resources, resources.c.Id == wanted.c.id)
         self.session.load(select(wanted.c.id, resources.c.PrimaryKey.label("pk")).select_from(source), target)
+
+    def count_lost_links(self, layout: Layout) -> int:
+        """Count the links of associations without a mapping that go with the resources to be deleted."""
+        if not layout.catalogue.others:
+            return 0
+        gone = " UNION ALL ".join(
+            f"SELECT id FROM {e.change} WHERE op = 'delete'" for e in layout.entity_types
+        )
+        ids = select(self.session.push("wanted_ids", gone, [Column("id", ID)]).c.id)
+        links, resources = self.tables.resource_links, self.tables.resources
+        lost = []
+        for other in layout.catalogue.others:
+            navigation = other.navigation1 or other.navigation2
+            if navigation is None:
+                ends = or_(links.c.R1_Id.in_(ids), links.c.R2_Id.in_(ids))
+                lost.append(select(links.c.R1_Id.label("id")).where(links.c.Type == other.id, ends))
+            else:
+                of_type = other.entity_type1 if other.navigation1 else other.entity_type2
+                column = resources.c[navigation]
+                held = and_(column.is_not(None), or_(column.in_(ids), resources.c.Id.in_(ids)))
+                lost.append(select(resources.c.Id.label("id")).where(resources.c.Type == of_type, held))
+        everything = union_all(*lost).subquery()
+        self.session.load(select(func.count().label("n")).select_from(everything), "lost_links")
+        return int(scalar(self.session.duck, "SELECT coalesce(n, 0) FROM lost_links"))
 
     def push_keys(self, query: str) -> Table:
         """Make the keys ``k`` of a DuckDB query a table that a statement may join."""
