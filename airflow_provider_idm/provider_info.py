@@ -69,5 +69,11 @@ _CONNECTION_TYPE: dict[str, Any] = {
             "Work folder", "Local folder for source files and what prepare and synchronize write."
         ),
         "configuration": _field("Configuration", "Folder of the XML configuration."),
+        "rolling_thresholds": _field(
+            "Rolling thresholds",
+            "Limits over the last days by connector, as JSON, with the names of the XML: "
+            '{"HR": {"days": 7, "MaximumDeletedLines": 500, "MaxPercentageDeletedLines": 5}}',
+            format="multiline",
+        ),
     },
 }

@@ -12,8 +12,11 @@ from airflow.sdk import BaseHook
 from airflow_provider_idm.hooks.airflow_exceptions import AirflowNotFoundException
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow.sdk import Connection
 
+    from airflow_provider_idm.configuration.model import RollingWindow
     from airflow_provider_idm.repository import Repository
     from airflow_provider_idm.synchronization.exchange import Exchange
 
@@ -83,6 +86,35 @@ class IdmHook(BaseHook):
         folder = self._extra("configuration")
         return Path(folder).expanduser() if folder else None
 
+    @property
+    def rolling_thresholds(self) -> Mapping[str, object]:
+        """The rolling windows by connector, as the extra ``rolling_thresholds`` has them; not checked yet.
+
+        :raises ConfigurationError: if the extra is neither an object by connector nor the JSON text of one.
+        """
+        from airflow_provider_idm.configuration.rolling import by_connector
+
+        return by_connector(self._extras.get("rolling_thresholds"), self.rolling_thresholds_place)
+
+    @property
+    def rolling_thresholds_place(self) -> str:
+        """What messages call the place of the rolling windows."""
+        return f"extra rolling_thresholds of the Airflow connection '{self.idm_conn_id}'"
+
+    def rolling_window(self, connector: str) -> RollingWindow | None:
+        """Return a connector's limits over the last days; None without any.
+
+        :raises ConfigurationError: naming everything that is wrong with them.
+        """
+        from airflow_provider_idm.configuration.rolling import of_connector, parse_rolling_window
+
+        windows = self.rolling_thresholds
+        if connector not in windows:
+            return None
+        return parse_rolling_window(
+            windows[connector], of_connector(self.rolling_thresholds_place, connector)
+        )
+
     # ------------------------------------------------------------------------------------------------- services
 
     def get_conn(self) -> Repository:
@@ -126,8 +158,11 @@ class IdmHook(BaseHook):
             return None
 
     def test_connection(self) -> tuple[bool, str]:
-        """Tell whether the repository's database and the exchange can be reached; nothing is created or changed."""
+        """Tell whether the database and the exchange can be reached and the rolling windows read; nothing is changed."""
+        from airflow_provider_idm.configuration.rolling import parse_rolling_windows
+
         try:
+            parse_rolling_windows(self._extras.get("rolling_thresholds"), self.rolling_thresholds_place)
             return True, f"{self._test_repository()} {self._test_exchange()}"
         except Exception as error:  # noqa: BLE001  whatever a driver raises is the answer here
             return False, str(error)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from airflow_provider_idm.errors import ConfigurationError
 from airflow_provider_idm.hooks.idm import IdmHook
 from tests.airflow.conftest import AirflowHome
 
@@ -105,3 +107,58 @@ def test_testing_a_connection_that_does_not_answer(airflow_home: AirflowHome, co
     assert not works
     assert "127.0.0.1" in message
     assert "secret-word" not in message
+
+
+# --------------------------------------------------------------------------------------------------- rolling windows
+
+WINDOWS = {"HR": {"days": 7, "MaximumDeletedLines": 500}}
+
+
+@pytest.mark.parametrize("extra", [WINDOWS, json.dumps(WINDOWS)])
+def test_the_extra_holds_limits_over_the_last_days_as_an_object_or_as_text(
+    airflow_home: AirflowHome, connection, extra: object
+) -> None:
+    connection(extra={"rolling_thresholds": extra})
+
+    window = IdmHook().rolling_window("hr")
+
+    assert window is not None
+    assert (window.days, window.resource_thresholds.maximum_deleted_lines) == (7, 500)
+    assert IdmHook().rolling_window("AD") is None
+
+
+@pytest.mark.parametrize("extra", [{}, {"rolling_thresholds": ""}, {"rolling_thresholds": None}])
+def test_without_it_there_is_no_window(
+    airflow_home: AirflowHome, connection, extra: dict[str, object]
+) -> None:
+    assert IdmHook().rolling_window("HR") is None
+    connection(extra=extra)
+    assert IdmHook().rolling_window("HR") is None
+
+
+def test_a_wrong_window_concerns_its_connector(airflow_home: AirflowHome, connection) -> None:
+    connection(extra={"rolling_thresholds": {**WINDOWS, "AD": {"days": 7, "MaximumDeleted": 5}}})
+
+    assert IdmHook().rolling_window("HR") is not None
+    with pytest.raises(ConfigurationError) as caught:
+        IdmHook().rolling_window("AD")
+    assert str(caught.value) == (
+        "extra rolling_thresholds of the Airflow connection 'idm_default', connector AD: 'MaximumDeleted' is no name of "
+        "a limit; did you mean MaximumDeletedLines?"
+    )
+
+
+def test_a_text_that_is_no_json_concerns_all(airflow_home: AirflowHome, connection) -> None:
+    connection(extra={"rolling_thresholds": "{'HR': 7}"})
+
+    with pytest.raises(ConfigurationError, match="connection 'idm_default': not JSON"):
+        IdmHook().rolling_window("HR")
+
+
+def test_testing_the_connection_finds_a_wrong_window(airflow_home: AirflowHome, connection) -> None:
+    connection(extra={"rolling_thresholds": {"HR": {"days": 7}}})
+
+    works, message = IdmHook().test_connection()
+
+    assert not works
+    assert "connector HR: no limit is set" in message
