@@ -127,7 +127,7 @@ Connector `HR`, batch `BATCH` (Complete, effective 2026-03-01 06:00:00 UTC), cha
 
 **Warnings**
 
-- `Person_Organization:` 6 rows lost their place to others
+- `Person_Organization`: 6 rows lost their place to others
 """.replace("BATCH", BATCH)
 
 
@@ -151,7 +151,7 @@ def test_values_are_shown_only_where_that_was_asked_for() -> None:
 def test_a_heading_of_ones_own_is_text_too() -> None:
     shown = as_markdown(BLOCKED, None, heading="Plan of <b>HR</b>\nfor @alice, #12")
 
-    assert shown.splitlines()[0] == "### Plan of `<b>HR</b>` for `@alice,` `#12`"
+    assert shown.splitlines()[0] == "### Plan of `<b>HR</b>` for `@alice`, `#12`"
     assert "change set" not in shown
 
 
@@ -259,7 +259,7 @@ def test_plain_words_of_a_sentence_stay_words() -> None:
     sentence = "Person: 3 rows, 1,234 of 5 % (all) don't fit; see /tmp/x_y.csv, GH-1 and 1. www.example.com"
 
     assert prose(sentence) == (
-        "Person: 3 rows, 1,234 of 5 % (all) don't fit; see `/tmp/x_y.csv,` `GH-1` and `1.` `www.example.com`"
+        "Person: 3 rows, 1,234 of 5 % (all) don't fit; see `/tmp/x_y.csv`, `GH-1` and `1.` `www.example.com`"
     )
 
 

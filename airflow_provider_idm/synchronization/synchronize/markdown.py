@@ -20,10 +20,10 @@ from airflow_provider_idm.synchronization.synchronize.result import (
     BLOCKED,
     COMPLETED,
     NOTHING,
-    ExceededThreshold,
     SynchronizeResult,
 )
 from airflow_provider_idm.synchronization.synchronize.review import Review
+from airflow_provider_idm.synchronization.synchronize.wording import actual_text, limit_text, with_percentage
 
 LIMIT: Final = 60_000
 """Characters of a text; GitHub renders at most 65,536."""
@@ -181,7 +181,7 @@ class _Text:
         if not found:
             return []
         rows = (
-            (code(t.scope), code(t.name), _number(t.limit, t), _actual(t), f"{t.stored:,}")
+            (code(t.scope), code(t.name), limit_text(t), actual_text(t), f"{t.stored:,}")
             for t in found[: room.rows]
         )
         return [
@@ -234,7 +234,7 @@ class _Text:
         for name in list(names)[: room.rows]:
             changes, rest, stored = counts[name]
             of = 0 if self._is_of_several else stored
-            told = [_with_percentage(number, of) for number in changes.values()]
+            told = [with_percentage(number, of) for number in changes.values()]
             told += [f"{number:,}" for number in rest.values()]
             rows.append((code(name), *told, *(f"{stored:,}" for _ in stored_column)))
         return [*table(columns, rows, numbers=len(columns) - 1), *more(len(counts) - room.rows, one, many)]
@@ -261,31 +261,3 @@ class _Text:
 
 _Counts = tuple[Mapping[str, int], Mapping[str, int], int]
 """What changes, what else is counted, and how much is stored."""
-
-
-def _number(value: float, threshold: ExceededThreshold) -> str:
-    return f"{value:,.10g} %" if threshold.is_percentage else f"{value:,.10g}"
-
-
-def _actual(threshold: ExceededThreshold) -> str:
-    """Return the actual value; a percentage to two digits, or to as many as tell it from the limit."""
-    actual = threshold.actual
-    if actual is None:
-        return "any change"
-    if not threshold.is_percentage:
-        return f"{actual:,.10g}"
-    rounded = round(actual, 2)
-    return _number(rounded if rounded > threshold.limit else actual, threshold)
-
-
-def _with_percentage(number: int, stored: int) -> str:
-    """Return a number of changes and its percentage of what is stored; never rounded to none or all of it."""
-    if not number or not stored:
-        return f"{number:,}"
-    percentage = 100 * number / stored
-    if percentage < 0.1:
-        return f"{number:,} (< 0.1 %)"
-    rounded = round(percentage, 1)
-    if rounded == 100 and number != stored:
-        rounded = 99.9 if number < stored else 100.1
-    return f"{number:,} ({rounded:,.10g} %)"

@@ -66,7 +66,13 @@ def code(text: str, longest: int = LONGEST) -> str:
 def prose(text: str, longest: int = 500) -> str:
     """Return a sentence that may hold names from data: plain words stay words, everything else becomes a code span."""
     words = shorten(" ".join(text.split()), longest).split(" ")
-    return " ".join(word if _PLAIN_WORD.fullmatch(word) else code(word) for word in words if word)
+    return " ".join(word if _PLAIN_WORD.fullmatch(word) else _code_word(word) for word in words if word)
+
+
+def _code_word(word: str) -> str:
+    """Return a word as a code span, a colon or the like behind it left outside."""
+    end = word[-1] if len(word) > 1 and word[-1] in ",:;" else ""
+    return f"{code(word.removesuffix(end))}{end}"
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: int = 0) -> list[str]:
