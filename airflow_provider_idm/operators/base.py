@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_idm.errors import BatchCancelledError, ConfigurationError, TerminalError
+from airflow_provider_idm.errors import (
+    BatchCancelledError,
+    ConfigurationError,
+    ConnectorBlockedError,
+    TerminalError,
+)
 from airflow_provider_idm.hooks.airflow_exceptions import AirflowFailException, AirflowSkipException
 from airflow_provider_idm.local_files import local_files
 
@@ -60,13 +65,15 @@ class IdmOperator(BaseOperator):
         """Do the task.
 
         :raises AirflowFailException: for an error that no retry can mend, with the same text.
-        :raises AirflowSkipException: if the task's batch was replaced by a later one.
+        :raises AirflowSkipException: if the task's batch was replaced by a later one, or its connector is blocked.
         """
         try:
             with local_files(), _log_level(self.log_level):
                 return self.perform(context)
         except BatchCancelledError as error:
             raise AirflowSkipException(_cancelled(error)) from None
+        except ConnectorBlockedError as error:
+            raise AirflowSkipException(str(error)) from None
         except TerminalError as error:
             raise AirflowFailException(str(error)) from None
 
