@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_idm.configuration.names import same
 from airflow_provider_idm.errors import ConfigurationError
 from airflow_provider_idm.operators.base import IdmOperator
+from airflow_provider_idm.operators.safeguards import check_exchange_not_blocked
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -26,6 +27,7 @@ class ExportTaskOperator(IdmOperator):
     :param ignore_cookie_file: export everything. Without it a connection that knows its changes exports those alone,
         which only an Incremental prepare can use.
     :param init_mode: the export serves an initialization: everything too.
+    :param skip_if_blocked: skip the task while a batch of the connector awaits a decision.
     """
 
     template_fields: Sequence[str] = (
@@ -43,6 +45,7 @@ class ExportTaskOperator(IdmOperator):
         sources_directory: str | None = None,
         ignore_cookie_file: bool = False,
         init_mode: bool = False,
+        skip_if_blocked: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -51,6 +54,7 @@ class ExportTaskOperator(IdmOperator):
         self.sources_directory = sources_directory
         self.ignore_cookie_file = ignore_cookie_file
         self.init_mode = init_mode
+        self.skip_if_blocked = skip_if_blocked
 
     def perform(self, context: Context) -> dict[str, Any]:  # noqa: ARG002
         """Export; the XCom is the files written, with their rows and columns."""
@@ -63,6 +67,8 @@ class ExportTaskOperator(IdmOperator):
         if (known := configuration.connections.get(self.connection)) is not None:
             require_connector(configuration, known.connector)
             self._check_connector(known.connector)
+            if self.skip_if_blocked:
+                check_exchange_not_blocked(hook, known.connector)
         result = export_connection(
             ExportRequest(
                 configuration=configuration,

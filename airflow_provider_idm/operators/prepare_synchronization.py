@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_idm.configuration.arguments import parse_mode, parse_source_type
+from airflow_provider_idm.errors import ConnectorBlockedError
+from airflow_provider_idm.hooks.airflow_exceptions import AirflowFailException
 from airflow_provider_idm.operators.base import IdmOperator
 from airflow_provider_idm.operators.run import effective_date, is_templated, origin
 
@@ -30,6 +32,9 @@ class PrepareSynchronizationTaskOperator(IdmOperator):
     :param working_directory: folder to work in instead of the connection's work folder.
     :param on_invalid_value: what to do with a value that does not fit its property: ``fail``, or empty it (``null``).
     :param dry_run: publish a batch that only a plan reads; it never enters the connector's queue.
+    :param skip_if_blocked: whether the task is skipped while a batch of the connector awaits a decision. By default an
+        Incremental is, and nothing else: a Complete is the way out. True skips in every mode; False fails an Incremental
+        instead, with the same reason. A dry run never minds.
     :param encoding: of the source files; UTF-8 by default.
     :param separator: of the source files; found in their first line by default.
     :param memory_limit: memory that the task may use for its data, e.g. ``1GB``; more goes to disk.
@@ -57,6 +62,7 @@ class PrepareSynchronizationTaskOperator(IdmOperator):
         working_directory: str | None = None,
         on_invalid_value: Literal["fail", "null"] = "fail",
         dry_run: bool = False,
+        skip_if_blocked: bool | None = None,
         encoding: str | None = None,
         separator: str | None = None,
         memory_limit: str = "1GB",
@@ -71,6 +77,7 @@ class PrepareSynchronizationTaskOperator(IdmOperator):
         self.working_directory = working_directory
         self.on_invalid_value = on_invalid_value
         self.dry_run = dry_run
+        self.skip_if_blocked = skip_if_blocked
         self.encoding = encoding
         self.separator = separator
         self.memory_limit = memory_limit
@@ -94,11 +101,17 @@ class PrepareSynchronizationTaskOperator(IdmOperator):
             on_invalid_value=self.on_invalid_value,
             origin=origin(context),
             plan_only=self.dry_run,
+            stop_if_blocked=bool(self.skip_if_blocked),
             encoding=self.encoding,
             separator=self.separator,
             memory_limit=self.memory_limit,
         )
-        result = prepare(request)
+        try:
+            result = prepare(request)
+        except ConnectorBlockedError as error:
+            if self.skip_if_blocked is False:
+                raise AirflowFailException(str(error)) from None
+            raise
         counts = result.as_dict()
         for name, numbers in counts["files"].items():
             told = ", ".join(f"{number:,} {what}" for what, number in numbers.items())
