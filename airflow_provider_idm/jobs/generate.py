@@ -7,7 +7,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import get_parsing_context
 
@@ -17,9 +17,11 @@ from airflow_provider_idm.configuration.read import check_configuration
 from airflow_provider_idm.jobs.dag import DagSettings, display_name, job_dag
 from airflow_provider_idm.jobs.placeholder import placeholder_dag
 from airflow_provider_idm.jobs.plan import JobError, job_tasks, task_connector
+from airflow_provider_idm.jobs.safeguards import Safeguards
 
 if TYPE_CHECKING:
     import os
+    from datetime import timedelta
 
     from airflow.sdk import DAG
 
@@ -45,6 +47,12 @@ def generate_dags(
     idm_conn_id: str = "idm_default",
     agent_queues: bool | Mapping[str, str] = False,
     default_args: Mapping[str, Any] | None = None,
+    on_threshold: Literal["wait", "fail"] = "wait",
+    response_timeout: timedelta | None = None,
+    assigned_users: Any = None,
+    notifiers: Any = None,
+    show_values: bool = False,
+    rolling_thresholds: Mapping[str, Any] | str | None = None,
 ) -> dict[str, DAG]:
     """Make a DAG of every Job of an XML configuration and put it where Airflow finds it.
 
@@ -56,6 +64,14 @@ def generate_dags(
     :param idm_conn_id: the Airflow connection of type ``idm`` that the tasks use.
     :param agent_queues: True to run the tasks of an agent on the Airflow queue named like it, or the queues by agent.
     :param default_args: default arguments of every task, e.g. ``{"retries": 2}``.
+    :param on_threshold: what synchronizations do when a threshold is exceeded: ``wait`` for a person's decision, or
+        ``fail``.
+    :param response_timeout: how long they wait; then the changes are rejected.
+    :param assigned_users: who may decide, as SynchronizeTaskOperator takes them.
+    :param notifiers: who is told that a decision is needed, likewise.
+    :param show_values: show the values that would change, not only which properties do.
+    :param rolling_thresholds: limits over the last days by connector,
+        ``{"HR": {"days": 7, "MaximumDeletedLines": 500}}``, instead of those that the Airflow connection has for them.
     :return: the DAGs by DAG id.
     """
     target = _caller_globals() if globals is None else globals
@@ -65,6 +81,16 @@ def generate_dags(
         idm_conn_id=idm_conn_id,
         agent_queues=agent_queues,
         default_args=default_args or {},
+        safeguards=Safeguards(
+            on_threshold,
+            _given(
+                response_timeout=response_timeout,
+                assigned_users=assigned_users,
+                notifiers=notifiers,
+                show_values=show_values or None,
+            ),
+            rolling_thresholds,
+        ),
     )
     dags = _Generation(settings, only=get_parsing_context().dag_id).run()
     for identifier, dag in dags.items():
@@ -86,6 +112,8 @@ class _Generation:
         self.makers: dict[str, Callable[[], DAG]] = {}
         self.reasons: dict[str, list[str]] = {}
         self.names: dict[str, str] = {}
+        self.general: list[str] = []
+        self.connectors: set[str] = set()
 
     def run(self) -> dict[str, DAG]:
         try:
@@ -110,9 +138,11 @@ class _Generation:
     def _collect(self) -> None:
         configuration = check_configuration(self.settings.folder)
         concerns = Concerns(configuration)
+        self.general = self.settings.safeguards.problems_of_all(configuration, is_sound=not concerns.errors)
         shown: set[Problem] = set()
         for job in configuration.jobs.values():
             shown.update(self._collect_job(configuration, concerns, job))
+        self._collect_windows_without_job(configuration)
         for scaffolding in configuration.scaffoldings:
             shown.update(self._collect_scaffolding(concerns, scaffolding))
         shown.update(self._collect_unread_jobs(configuration, concerns.errors))
@@ -128,6 +158,9 @@ class _Generation:
         errors = concerns.of_element(job, sorted(connectors), defined)
         if errors:
             self._refuse(name, [str(error) for error in errors])
+        self.connectors |= connectors
+        if wrong := self.general or self.settings.safeguards.problems_of(connectors):
+            self._refuse(name, wrong)
         if name in self.makers:
             self._refuse(
                 name, [f"{job.location}: job {job.identifier!r} has the same DAG id as another: {name}"]
@@ -135,6 +168,16 @@ class _Generation:
         self.names.setdefault(name, display_name(job))
         self.makers.setdefault(name, lambda: job_dag(configuration, job, self.settings))
         return errors
+
+    def _collect_windows_without_job(self, configuration: Configuration) -> None:
+        """Show what is wrong with rolling thresholds that concern no job."""
+        safeguards = self.settings.safeguards
+        if self.general:
+            wrong = [] if configuration.jobs else self.general
+        else:
+            wrong = safeguards.problems_elsewhere(self.connectors)
+        if wrong:
+            self._refuse(GENERAL_PLACEHOLDER, wrong)
 
     def _collect_scaffolding(self, concerns: Concerns, scaffolding: Scaffolding) -> tuple[Problem, ...]:
         """Show that the jobs of scaffoldings are not made, rather than leave them out."""
@@ -167,6 +210,11 @@ class _Generation:
     def _refuse(self, name: str, reasons: list[str] | tuple[str, ...]) -> None:
         known = self.reasons.setdefault(name, [])
         known += [reason for reason in reasons if reason not in known]
+
+
+def _given(**parameters: Any) -> dict[str, Any]:
+    """Return the parameters that were given: the others are left to the tasks' defaults."""
+    return {name: value for name, value in parameters.items() if value is not None}
 
 
 def _caller_globals() -> MutableMapping[str, Any]:

@@ -16,8 +16,9 @@ from airflow_provider_idm.jobs.order import Place, upstream
 if TYPE_CHECKING:
     from airflow_provider_idm.configuration.model import Configuration, Job, JobChild
 
-SUPPORTED = ("ExportTask", "PrepareSynchronizationTask", "SynchronizeTask", "SetRecentlyModifiedFlagTask")
 _PREPARE = "PrepareSynchronizationTask"
+SYNCHRONIZE = "SynchronizeTask"
+SUPPORTED = ("ExportTask", _PREPARE, SYNCHRONIZE, "SetRecentlyModifiedFlagTask")
 _DISPLAY_NAME = re.compile(r"DisplayName_L([0-9]+)", re.IGNORECASE)
 
 
@@ -41,6 +42,7 @@ class PlannedTask:
     :param connector: the connector it works on, or None.
     :param upstream: task ids of those that must have ended before.
     :param batch_from: task id of the prepare whose batch a synchronize takes; None for all that is pending.
+    :param skips_if_blocked: whether it is skipped while a batch of its connector awaits a decision.
     :param exports_changes: whether an export may leave out what did not change: an Incremental prepare alone can use
         that, a Complete would take what is left out for deleted.
     """
@@ -50,6 +52,7 @@ class PlannedTask:
     connector: str | None
     upstream: tuple[str, ...]
     batch_from: str | None
+    skips_if_blocked: bool
     exports_changes: bool
 
 
@@ -99,6 +102,7 @@ def plan_job(configuration: Configuration, job: Job) -> list[PlannedTask]:
                 connector=connectors[number],
                 upstream=tuple(ids[other] for other in sorted(before[number])),
                 batch_from=None if prepare is None else ids[prepare],
+                skips_if_blocked=job.is_incremental,
                 exports_changes=_exports_changes(job, tasks, connectors, number),
             )
         )
@@ -218,7 +222,7 @@ def _prepare_of(
     tasks: Sequence[TaskElement], ranks: Sequence[int], connectors: Sequence[str | None], number: int
 ) -> int | None:
     """Return the last prepare of the same connector before a synchronize."""
-    if tasks[number].element != "SynchronizeTask":
+    if tasks[number].element != SYNCHRONIZE:
         return None
     prepares = [
         other

@@ -318,3 +318,135 @@ def test_a_worker_builds_only_its_own_dag(generated, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "HR_job")
 
     assert list(generated(Jobs=job(), More=other)) == ["HR_job"]
+
+
+# ------------------------------------------------------------------------------------------------------- safeguards
+
+AD = """\
+<ConfigurationFile>
+  <Connector Identifier="AD" DisplayName_L1="Directory" />
+  <Job Identifier="AD job" DisplayName_L1="AD" {attributes}>
+    <PrepareSynchronizationTask Identifier="PAD" DisplayName_L1="P" Connector="AD" SynchronizationMode="Complete" />
+    <SynchronizeTask Identifier="SAD" DisplayName_L1="S" Connector="AD" />
+  </Job>
+</ConfigurationFile>
+"""
+EXPORT = '<ExportTask Identifier="E" DisplayName_L1="E" Connection="HR-Persons" />'
+
+
+def loader_with(**settings: Any) -> str:
+    told = "".join(f", {name}={value!r}" for name, value in settings.items())
+    return LOADER.replace('"conf"', f'"conf"{told}')
+
+
+def test_a_run_may_wait_for_each_connector_of_its_job_while_another_goes_on(generated) -> None:
+    both = job().replace(
+        "</Job>", '<SynchronizeTask Identifier="S2" DisplayName_L1="S" Connector="AD" /></Job>'
+    )
+
+    dags = generated(Jobs=both, AD=AD.format(attributes=""))
+
+    assert {name: dag.max_active_runs for name, dag in dags.items()} == {"HR_job": 3, "AD_job": 2}
+
+
+def test_only_a_synchronize_runs_twice_at_once(generated) -> None:
+    text = job().replace("<PrepareSynch", f"{EXPORT}\n<PrepareSynch")
+
+    tasks = generated(Jobs=text)["HR_job"].tasks
+
+    assert {task.task_id: task.max_active_tis_per_dag for task in tasks} == {"E": 1, "P": 1, "S": None}
+
+
+def test_runs_that_never_wait_go_one_after_another(generated) -> None:
+    dag = generated(loader_with(on_threshold="fail"), Jobs=job())["HR_job"]
+
+    assert dag.max_active_runs == 1
+    assert dag.get_task("S").on_threshold == "fail"
+
+
+def test_a_value_that_is_none_is_shown_by_the_jobs(generated) -> None:
+    dag = generated(loader_with(on_threshold="ask"), Jobs=job())["HR_job"]
+
+    assert "idm-config-error" in dag.tags
+    assert "on_threshold cannot be 'ask'; expected one of wait, fail" in dag.doc_md
+
+
+@pytest.mark.parametrize(("incremental", "prepare"), [("true", True), ("false", None)])
+def test_the_tasks_of_an_incremental_job_are_skipped_while_their_connector_is_blocked(
+    generated, incremental: str, prepare: bool | None
+) -> None:
+    text = job(f'IsIncremental="{incremental}"').replace("<PrepareSynch", f"{EXPORT}\n<PrepareSynch")
+
+    dag = generated(Jobs=text)["HR_job"]
+
+    others = incremental == "true"
+    assert {task.task_id: task.skip_if_blocked for task in dag.tasks} == {
+        "E": others,
+        "P": prepare,
+        "S": others,
+    }
+
+
+def test_limits_over_the_last_days_reach_the_synchronize_of_their_connector(generated) -> None:
+    week = {"days": 7, "MaximumDeletedLines": 500}
+
+    dags = generated(loader_with(rolling_thresholds={"hr": week}), Jobs=job(), AD=AD.format(attributes=""))
+
+    assert dags["HR_job"].get_task("S").rolling_thresholds == week
+    assert dags["AD_job"].get_task("SAD").rolling_thresholds is None
+
+
+def test_limits_may_be_a_json_text(generated) -> None:
+    week = {"days": 7, "MaximumDeletedLines": 500}
+
+    dags = generated(loader_with(rolling_thresholds=json.dumps({"HR": week})), Jobs=job())
+
+    assert dags["HR_job"].get_task("S").rolling_thresholds == week
+
+
+def test_wrong_limits_concern_the_jobs_of_their_connector(generated) -> None:
+    wrong = {"HR": {"days": 7, "MaximumDeleted": 5}, "AD": {"days": 7, "MaximumDeletedLines": 5}}
+
+    dags = generated(loader_with(rolling_thresholds=wrong), Jobs=job(), AD=AD.format(attributes=""))
+
+    assert (
+        "generate_dags(rolling_thresholds=…), connector HR: 'MaximumDeleted' is no name of a limit; did you mean "
+        "MaximumDeletedLines?"
+    ) in dags["HR_job"].doc_md
+    assert dags["HR_job"].tags == {"idm", "idm-config-error"}
+    assert dags["AD_job"].tags == {"idm"}
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"HRR": {"days": 7, "MaximumDeletedLines": 5}}, "no connector HRR; did you mean HR?"),
+        ("{", "generate_dags(rolling_thresholds=…): not JSON"),
+        (7, "generate_dags(rolling_thresholds=…): expected an object by connector"),
+    ],
+)
+def test_limits_of_nobody_knows_whom_concern_all_jobs(generated, value: object, message: str) -> None:
+    dags = generated(loader_with(rolling_thresholds=value), Jobs=job(), AD=AD.format(attributes=""))
+
+    assert sorted(dags) == ["AD_job", "HR_job"]
+    for dag in dags.values():
+        assert dag.tags == {"idm", "idm-config-error"}
+        assert message in dag.doc_md
+
+
+def test_wrong_limits_that_concern_no_job_are_shown_too(generated) -> None:
+    connector = '<ConfigurationFile><Connector Identifier="AD" DisplayName_L1="AD" /></ConfigurationFile>'
+
+    dags = generated(loader_with(rolling_thresholds={"AD": {"days": 7}}), Jobs=job(), AD=connector)
+
+    assert sorted(dags) == ["HR_job", "idm_configuration_error"]
+    assert dags["HR_job"].tags == {"idm"}
+    assert "connector AD: no limit is set" in dags["idm_configuration_error"].doc_md
+
+
+def test_a_connector_of_a_file_that_cannot_be_read_may_have_limits(generated) -> None:
+    limits = {"HR": {"days": 7, "MaximumDeletedLines": 5}, "AD": {"days": 7, "MaximumDeletedLines": 5}}
+
+    dags = generated(loader_with(rolling_thresholds=limits), Jobs=job(), AD="<ConfigurationFile>AD")
+
+    assert "no connector AD" not in "".join(dag.doc_md for dag in dags.values())
