@@ -50,6 +50,9 @@ def refused(desk: Desk, content: str | bytes, message: str, **options: Any) -> s
         ("\n\nID,name,level\n", "FILE, line 3: the mapped column 'id' is missing (did you mean 'ID'?)"),
         ("a|b\n", "the mapped column 'id' is missing; the mapped column 'name' is missing"),
         ("id,name,level,name\n", "FILE, line 1: the column 'name' stands in the header more than once"),
+        ("a,A,1,1\nb,B,2,2\n", "FILE, line 1: the mapped column 'id' is missing"),
+        ("id,name,level,name\n" + "x," * 2000, "FILE, line 1: the column 'name' stands in the header more than once"),
+        ("x," * 2000 + "\n", ", x, x, x…"),
         ('id,name,"level\n', "FILE, line 1: a quote in the header is never closed"),
         ('id,name,"level"x\n', "FILE, line 1: text follows a closing quote in the header"),
         (b"id,name,lev\xe9l\n", "FILE, line 1: the byte 0xE9 is not UTF-8; name the file's encoding with --encoding (in an operator: encoding)"),  # noqa: E501
@@ -62,6 +65,11 @@ def refused(desk: Desk, content: str | bytes, message: str, **options: Any) -> s
         ('id,name,level\na,"A\n" ,1\n', "FILE, line 3: text follows a closing quote"),
         ("id,name,level\na,A\rB,1\n", "FILE, line 2: a lone carriage return"),
         ("id,name,level\ra,A,1\r", "a lone carriage return in the header"),
+        ('id,name,level\ra,"A ""B""",1\r', "a lone carriage return in the header"),
+        ("id,name,level\na,A,1\nid,name,level\nb,B,1\n", "FILE, line 3: the header stands here once more; expected one header and then data alone (are these several exports, put together?)"),  # noqa: E501
+        ('"id","name","level"\r\na,"A\r\nA",1\r\n"id","name","level"', "FILE, line 4: the header stands here once more"),
+        ("\ufeffid;name;level\na;A;1\n\ufeffid;name;level\na;A;1\n", "FILE, line 3: the header stands here once more"),
+        ("id,name,level\nid,name,level\n", "FILE, line 2: the header stands here once more"),
         (b"id,name,level\na,\xc3\xa9,1\nb,\xe9,2\n", "FILE, line 3: the byte 0xE9 is not UTF-8; name the file's encoding with --encoding (in an operator: encoding)"),  # noqa: E501
         (b"id,name,level,x\na,A,1,\xff\n", "FILE, line 2: the byte 0xFF is not UTF-8"),
         ("id,name,level\n".encode("utf-16"), "FILE is UTF-16: name the file's encoding with --encoding (in an operator: encoding); expected a CSV file in UTF-8"),  # noqa: E501
@@ -88,6 +96,16 @@ def test_what_only_looks_like_damage(desk: Desk) -> None:
     assert (
         desk.collected("Person.sorted.csv") == 'Id,Name,Level\na," A"" ",1\nb," ""x"" ",2\nc,"5"" pipe",3\n'
     )
+
+
+def test_what_only_looks_like_a_header(tmp_path: Path) -> None:
+    key, text = make_property("K", "id", is_primary_key=True), make_property("T", "text")
+    desk = Desk(tmp_path, make_mappings(make_entity_type("P", key, text), make_entity_type("Q", key)))
+    desk.write("P", 'id,text\nid,texts\na,"x\nid,text\n"\n')
+    desk.write("Q", "id\nfr\nid\n")
+    desk.prepare()
+    assert desk.collected("P.sorted.csv") == 'K,T\na,"x\nid,text\n"\nid,texts\n'
+    assert desk.collected("Q.sorted.csv") == "K\nfr\nid\n"
 
 
 def test_a_connector_without_mappings(tmp_path: Path) -> None:
@@ -226,6 +244,14 @@ def test_bytes_of_another_encoding(desk: Desk) -> None:
     with pytest.raises(SourceFileError) as caught:
         desk.prepare(encoding="cp1252")
     assert str(caught.value).startswith(f"{path}, line 3: bytes that are not cp1252")
+
+
+def test_an_encoding_that_needs_a_byte_order_mark(desk: Desk) -> None:
+    path = desk.write("persons", GOOD * 10)
+    with pytest.raises(SourceFileError) as caught:
+        desk.prepare(encoding="utf-16")
+    assert str(caught.value).startswith(f"{path}, line 1: bytes that are not utf-16: ")
+    assert "BOM" in str(caught.value)
 
 
 def test_separators(desk: Desk) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from airflow_provider_idm.errors import SourceFileError
-from airflow_provider_idm.synchronization.prepare.structure import NAME_ENCODING, Layout, fail
+from airflow_provider_idm.synchronization.prepare.structure import BOM, NAME_ENCODING, Layout, fail
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 LONGEST_HEADER: Final = 1 << 20
 """Bytes in which the header must end."""
-BOM: Final = b"\xef\xbb\xbf"
+LONGEST_LISTED: Final = 1000
+"""Characters of the header that a message shows."""
 SEPARATORS: Final = (",", ";")
 _FOREIGN: Final = (
     (b"\xff\xfe", f"is UTF-16: {NAME_ENCODING}"),
@@ -93,6 +94,8 @@ def read_header(path: Path, name: str, wanted: Collection[str], separator: str |
         line=line + data.count(b"\n", start, end),
         crlf=data[:end].endswith(b"\r\n"),
         plain=start == first and not record.odd,
+        # one column alone may well hold its own name
+        header=data[start:end].rstrip(b"\r\n") if len(record.names) > 1 else b"",
     )
     return Header(tuple(record.names), record.separator, layout)
 
@@ -160,6 +163,8 @@ def _cut(text: str, separator: str, place: _Place) -> _Record:
             value = text[begin:at]
             if value.endswith("\r") and text.startswith("\n", at):
                 value, at = value[:-1], at - 1
+            if "\r" in value:
+                place.fail("a lone carriage return in the header; expected lines that end with LF or CR LF")
             odd = odd or '"' in value
         names.append(value)
         if text.startswith(separator, at):
@@ -172,8 +177,6 @@ def _cut(text: str, separator: str, place: _Place) -> _Record:
             )
         if not after and not place.whole:
             place.fail("the header does not end within 1 MiB; expected a line with the column names")
-        if "\r" in value and not odd:
-            place.fail("a lone carriage return in the header; expected lines that end with LF or CR LF")
         return _Record(separator, names, odd, at + after)
 
 
@@ -190,13 +193,15 @@ def _quoted(text: str, at: int, place: _Place) -> tuple[str, int]:
 
 
 def _check_names(names: Sequence[str], wanted: Collection[str], name: str, line: int) -> None:
-    twice = [column for column, count in Counter(names).items() if count > 1 and column]
-    if twice:
-        fail(name, line, f"the column {', '.join(map(repr, twice))} stands in the header more than once")
     missing = [column for column in wanted if column not in names]
     if missing:
         described = "; ".join(_describe_missing(column, names) for column in missing)
-        fail(name, line, f"{described}. The header has: {', '.join(names)}")
+        listed = ", ".join(names)
+        more = "…" if len(listed) > LONGEST_LISTED else ""
+        fail(name, line, f"{described}. The header has: {listed[:LONGEST_LISTED]}{more}")
+    twice = [column for column, count in Counter(names).items() if count > 1 and column]
+    if twice:
+        fail(name, line, f"the column {', '.join(map(repr, twice))} stands in the header more than once")
 
 
 def _describe_missing(column: str, names: Sequence[str]) -> str:

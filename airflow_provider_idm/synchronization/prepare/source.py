@@ -114,12 +114,16 @@ def transcode(source: Path, encoding: str, target: Path) -> None:
             data = reader.read(_CHARACTERS)
             try:
                 text = decoder.decode(data, final=not data)
-            except UnicodeDecodeError as error:
-                line += error.object[: error.start].decode(encoding, "ignore").count("\n")
+            except UnicodeError as error:
+                # UTF-16 and UTF-32 say without a place that a byte-order mark is missing
+                reason = str(error)
+                if isinstance(error, UnicodeDecodeError):
+                    line += error.object[: error.start].decode(encoding, "ignore").count("\n")
+                    reason = error.reason
                 fail(
                     str(source),
                     line,
-                    f"bytes that are not {encoding}: {error.reason}; "
+                    f"bytes that are not {encoding}: {reason}; "
                     "name the encoding that the file really has with --encoding (in an operator: encoding)",
                 )
             if not data and not text:

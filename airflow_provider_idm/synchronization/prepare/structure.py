@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+BOM: Final = b"\xef\xbb\xbf"
 QUOTE: Final = 34
 LF: Final = 10
 CR: Final = 13
@@ -46,6 +47,7 @@ class Layout:
     :param line: physical line (counted from 1) that begins there.
     :param crlf: whether the header ends with CR LF.
     :param plain: whether DuckDB reads the header as it should.
+    :param header: the header record's bytes, if a record like it is to be refused.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Layout:
     line: int
     crlf: bool = False
     plain: bool = True
+    header: bytes = b""
 
 
 @dataclass(slots=True)
@@ -138,6 +141,8 @@ def pieces(path: Path, layout: Layout, found: Structure) -> Iterator[Piece]:
                 continue
             rest = text[len(piece.text) :]
             _check_text(piece.text, layout, found)
+            if layout.header:
+                _check_header(piece, layout, found)
             _check_records(piece, layout, found)
             yield piece
 
@@ -319,6 +324,32 @@ def _is_utf8(text: bytes) -> bool:
     except pa.ArrowInvalid:
         return False
     return True
+
+
+def _check_header(piece: Piece, layout: Layout, found: Structure) -> None:
+    """Refuse a record that is the header: pages of a report, or files put together."""
+    import numpy as np  # noqa: PLC0415 - heavy
+
+    for header in (layout.header, BOM + layout.header):
+        for at in _lines_that_begin(piece.text, header):
+            record = int(np.searchsorted(piece.ends, at))
+            begin, end = (int(piece.ends[record - 1]) + 1 if record else 0), int(piece.ends[record])
+            if at == begin and piece.text[at:end].removesuffix(b"\r") == header:
+                fail(
+                    layout.name,
+                    found.next_line + piece.text.count(b"\n", 0, at),
+                    "the header stands here once more; expected one header and then data alone "
+                    "(are these several exports, put together?)",
+                )
+
+
+def _lines_that_begin(text: bytes, beginning: bytes) -> Iterator[int]:
+    if text.startswith(beginning):
+        yield 0
+    at = text.find(b"\n" + beginning)
+    while at >= 0:
+        yield at + 1
+        at = text.find(b"\n" + beginning, at + 1)
 
 
 def _check_records(piece: Piece, layout: Layout, found: Structure) -> None:
