@@ -20,15 +20,24 @@ from airflow_provider_idm.cli.commands import (
     plan,
     prepare,
     query,
+    reject,
+    resume,
     set_recently_modified_flag,
     status,
     synchronize,
 )
-from airflow_provider_idm.errors import ConfigurationError, IdmError, ResourcesError, TransientError
+from airflow_provider_idm.errors import (
+    ConfigurationError,
+    ConnectorBlockedError,
+    IdmError,
+    ResourcesError,
+    TransientError,
+)
 from airflow_provider_idm.local_files import local_files
 
 FAILED = 1
 USAGE = 2
+BLOCKED = 3
 INTERRUPTED = 130
 
 app = typer.Typer(
@@ -51,6 +60,8 @@ COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ("prepare", prepare.prepare, "Make a batch of the source files."),
     ("plan", plan.plan, "Show what the pending batches would change."),
     ("synchronize", synchronize.synchronize, "Apply the pending batches to the repository."),
+    ("resume", resume.resume, "Apply the changes that are blocked."),
+    ("reject", reject.reject, "Discard the changes that are blocked."),
     ("status", status.status, "Show batches, states and last counts."),
     ("query", query.query, "Print the resources or links that are stored."),
     ("hash", hash_.hash_, "Print one SHA-256 of all that is stored."),
@@ -112,6 +123,9 @@ def _report(error: Exception, *, with_traceback: bool) -> int:
     if isinstance(error, ConfigurationError):
         output.error(str(error))
         return USAGE
+    if isinstance(error, ConnectorBlockedError):
+        output.error(str(error))
+        return BLOCKED
     if isinstance(error, TransientError) and not isinstance(
         error, ResourcesError
     ):  # which says what to change

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,6 +12,7 @@ from airflow_provider_idm.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from airflow_provider_idm.configuration import Configuration, ConnectorMappings
+    from airflow_provider_idm.configuration.model import RollingWindow
 
 Value = TypeVar("Value")
 
@@ -38,6 +40,58 @@ def mappings(folder: Path, connector: str) -> ConnectorMappings:
     configuration = read(folder)
     find(configuration.connectors, "connector", connector)
     return connector_mappings(configuration, connector)
+
+
+def limited_mappings(
+    folder: Path, connector: str, rolling: str | None
+) -> tuple[ConnectorMappings, RollingWindow | None]:
+    """Read a configuration, one connector's part of it, and that connector's limits over the last days.
+
+    :param rolling: what ``--rolling-thresholds`` was given: JSON or a file of it, one window or windows by connector.
+    :raises ConfigurationError: if anything is wrong, there is no such connector, or one that limits are given for.
+    """
+    from airflow_provider_idm.configuration import connector_mappings
+
+    configuration = read(folder)
+    identifier = find(configuration.connectors, "connector", connector).identifier
+    window = None
+    if rolling is not None:
+        window = rolling_window(rolling, identifier, configuration.connectors)
+    return connector_mappings(configuration, identifier), window
+
+
+def rolling_window(given: str, connector: str, connectors: Iterable[str]) -> RollingWindow | None:
+    """Read one connector's limits over the last days; None if they are given for other connectors only.
+
+    :raises ConfigurationError: if they are wrong.
+    """
+    from airflow_provider_idm.configuration import rolling
+
+    where, value = _json(given.strip())
+    if isinstance(value, Mapping) and any(not isinstance(item, Mapping) for item in value.values()):
+        return rolling.parse_rolling_window(value, where)
+    windows = rolling.parse_rolling_windows(value, where)
+    rolling.check_connectors(windows, connectors, where)
+    return windows.get(connector)
+
+
+def _json(given: str) -> tuple[str, object]:
+    """Return what messages call the place of a value, and the value."""
+    where, text = "--rolling-thresholds", given
+    if not given.startswith("{"):
+        where = given
+        try:
+            text = Path(given).expanduser().read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+            raise ConfigurationError(
+                f"--rolling-thresholds: {given} cannot be read: {reason}; expected a JSON file, or JSON such as "
+                '{"days": 7, "MaximumDeletedLines": 500}'
+            ) from None
+    try:
+        return where, json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError(f"{where}: not JSON ({error})") from None
 
 
 def find(elements: Mapping[str, Value], kind: str, identifier: str) -> Value:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_provider_idm.cli import output
@@ -19,8 +19,17 @@ def show_counts(counts: Mapping[str, Any]) -> None:
     ):
         rows = ((name, *(found[column] for column in columns)) for name, found in counts[key].items())
         output.table((title, *columns), rows)
-    thresholds = ((t["scope"], t["name"], t["limit"], t["actual"], t["stored"]) for t in counts["thresholds"])
-    output.table(("threshold exceeded", "name", "limit", "actual", "stored"), thresholds)
+    show_thresholds(counts["thresholds"])
+
+
+def show_thresholds(thresholds: Iterable[Mapping[str, Any]]) -> None:
+    """Show exceeded thresholds, each a dictionary of an ``ExceededThreshold``."""
+    from airflow_provider_idm.synchronization.synchronize import ExceededThreshold
+    from airflow_provider_idm.synchronization.synchronize.wording import actual_text, limit_text
+
+    exceeded = [ExceededThreshold(**t) for t in thresholds]
+    rows = ((t.scope, t.name, limit_text(t), actual_text(t), t.stored) for t in exceeded)
+    output.table(("threshold exceeded", "name", "limit", "actual", "stored"), rows)
 
 
 def show_batches(counts: Mapping[str, Any]) -> None:

@@ -85,6 +85,45 @@ Batch = Annotated[
         help="Up to and including this batch; all pending ones by default.",
     ),
 ]
+Force = Annotated[bool, typer.Option("--force", help="Ignore the thresholds.")]
+RollingThresholds = Annotated[
+    str | None,
+    typer.Option(
+        "--rolling-thresholds",
+        parser=values.text,
+        metavar="FILE|JSON",
+        envvar="IDM_ROLLING_THRESHOLDS",
+        help='Limits over the last days, as JSON or a file of it: {"days": 7, "MaximumDeletedLines": 500}, or such '
+        "an object by connector.",
+    ),
+]
+ChangeSet = Annotated[
+    str | None,
+    typer.Option(
+        "--change-set",
+        parser=values.change_set,
+        metavar="HASH",
+        help="The changes that were looked at, as plan and status name them (12 characters or more).",
+    ),
+]
+By = Annotated[
+    str | None,
+    typer.Option(
+        "--by",
+        parser=values.text,
+        metavar="NAME",
+        help="Who decides; the operating system's user by default.",
+    ),
+]
+BlockedBatch = Annotated[
+    str | None,
+    typer.Option(
+        "--batch",
+        parser=values.batch_id,
+        metavar="ID",
+        help="The batch that is decided about, to be sure; the blocked one by default.",
+    ),
+]
 AllowBackwards = Annotated[
     bool, typer.Option("--allow-backwards", help="Apply a batch that is dated before the last applied one.")
 ]

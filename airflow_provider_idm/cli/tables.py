@@ -37,6 +37,12 @@ def print_json(table: pa.Table, head: Mapping[str, str]) -> None:
         file.write("}\n")
 
 
+def print_text(text: str) -> None:
+    """Write a text on standard output as it is, in UTF-8, whatever the terminal's encoding."""
+    with _standard_output() as file:
+        file.write(text)
+
+
 def write_file(table: pa.Table, path: Path) -> None:
     """Write a table as its extension says: CSV, JSON (a list of objects) or Parquet; whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)

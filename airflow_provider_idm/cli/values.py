@@ -6,6 +6,7 @@ No option takes an empty text: that is a shell variable which is not set, hardly
 from __future__ import annotations
 
 import codecs
+import re
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -71,6 +72,18 @@ def batch_id(given: str) -> str:
         raise typer.BadParameter(
             f"{given!r} is not a batch id; expected a GUID as printed by prepare"
         ) from None
+
+
+def change_set(given: str) -> str:
+    """Return the hash of a change set, or its beginning.
+
+    :raises typer.BadParameter: if the text is neither.
+    """
+    if not re.fullmatch("[0-9a-f]{12,64}", wanted := text(given).strip().casefold()):
+        raise typer.BadParameter(
+            f"{given!r} is no change set; expected its SHA-256, or 12 characters of it at least, as plan prints it"
+        )
+    return wanted
 
 
 def memory_limit(given: str) -> str:

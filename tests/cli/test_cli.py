@@ -19,6 +19,7 @@ from airflow_provider_idm.cli.options import home, sources_folder, work_folder
 ROOT = Path(__file__).parents[2]
 DOCS = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
 NAMES = [name for name, _, _ in COMMANDS]
+PLAN = ("plan", "{conf}", "--connector", "HR")
 PREPARE = ("prepare", "{conf}", "--connector", "HR", "--mode", "complete")
 
 CONFIGURATION = """<ConfigurationFile>
@@ -58,6 +59,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "IDM_EXCHANGE",
         "IDM_WORK",
         "IDM_DATABASE_SCHEMA",
+        "IDM_ROLLING_THRESHOLDS",
     ):
         monkeypatch.delenv(name, raising=False)
 
@@ -172,7 +174,33 @@ def test_help_and_check_load_nothing_heavy(arguments: list[str], conf: Path) -> 
             ["query", "{conf}", "--entity-type", "Person", "--output", "p.xls"],
             "ends in .csv, .json or .parquet",
         ),
-        (["plan", "{conf}", "--connector", "HR", "--changes", "c.txt"], "ends in .csv or .parquet"),
+        (["plan", "{conf}", "--connector", "HR", "--changes", "c.txt"], "ends in .csv, .parquet or .json"),
+        (
+            ["plan", "{conf}", "--connector", "HR", "--json", "--format", "markdown"],
+            "is --format json; leave out the other format",
+        ),
+        (["plan", "{conf}", "--connector", "HR", "--format", "x"], "'x' is not one of table, json, markdown"),
+        (["plan", "{conf}", "--connector", "HR", "--show", "-1"], "Invalid value for '--show'"),
+        (["resume", "{conf}", "--connector", "HR", "--change-set", "x"], "'x' is no change set; expected"),
+        (["resume", "{conf}", "--connector", "HR", "--by", ""], "'--by': the value is empty"),
+        (["reject", "{conf}", "--connector", "HR", "--message", " "], "'--message': the value is empty"),
+        (
+            [*PLAN, "--rolling-thresholds", "nosuch.json"],
+            "--rolling-thresholds: nosuch.json cannot be read: No such file or directory; expected a JSON file",
+        ),
+        ([*PLAN, "--rolling-thresholds", "{{"], "--rolling-thresholds: not JSON (Expecting property name"),
+        (
+            [*PLAN, "--rolling-thresholds", '{{"days": 7, "MaximumDeletedLine": 5}}'],
+            "--rolling-thresholds: 'MaximumDeletedLine' is no name of a limit; did you mean MaximumDeletedLines?",
+        ),
+        (
+            [*PLAN, "--rolling-thresholds", '{{"HX": {{"days": 7, "MaximumDeletedLines": 5}}}}'],
+            "--rolling-thresholds: the configuration has no connector HX; did you mean HR?",
+        ),
+        (
+            [*PLAN, "--rolling-thresholds", '{{"HR": {{"MaximumDeletedLines": 5}}}}'],
+            "--rolling-thresholds, connector HR: days is missing",
+        ),
         (
             ["status", "{conf}", "--connector", "HX"],
             "the configuration has no connector HX; did you mean HR?",
@@ -440,7 +468,14 @@ def test_export(conf: Path, tmp_path: Path, capsys: Capture) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [["query", "--entity-type", "Person"], ["hash"], ["set-recently-modified-flag"]]
+    "command",
+    [
+        ["query", "--entity-type", "Person"],
+        ["hash"],
+        ["set-recently-modified-flag"],
+        ["resume", "--connector", "HR"],
+        ["reject", "--connector", "HR"],
+    ],
 )
 def test_reading_makes_no_repository(command: list[str], conf: Path, capsys: Capture) -> None:
     name, *options = command

@@ -113,6 +113,14 @@ Separator = Annotated[
     ),
 ]
 
+PlanOnly = Annotated[
+    bool,
+    typer.Option(
+        "--plan-only",
+        help="Publish a batch that only a plan reads: it is never applied, and nothing leads on from it.",
+    ),
+]
+
 _COUNTS = ("rows", "duplicates", "nullpk", "invalid", "inserts", "updates", "deletes", "merges")
 _ALWAYS = {"rows", "duplicates", "nullpk"}
 
@@ -129,13 +137,14 @@ def prepare(
     on_invalid_value: OnInvalidValueOption = OnInvalidValue.FAIL,
     encoding: Encoding = None,
     separator: Separator = None,
+    plan_only: PlanOnly = False,
     exchange: ExchangeUrl = None,
     work: Work = None,
     memory_limit: MemoryLimit = "1GB",
     json: Json = False,
     traceback: Traceback = False,  # noqa: ARG001
 ) -> None:
-    """Cleanse and sort the source files, publish them as a batch, print its id."""
+    """Cleanse and sort the source files, publish them as a batch, print its id; exit 3 if the connector is blocked."""
     mappings = configurations.mappings(conf, connector)
 
     from airflow_provider_idm.configuration import SourceType, SynchronizationMode
@@ -155,6 +164,7 @@ def prepare(
         on_invalid_value=on_invalid_value.value,
         encoding=encoding,
         separator=separator,
+        plan_only=plan_only,
         origin=Origin(task="idm prepare"),
         memory_limit=memory_limit,
     )

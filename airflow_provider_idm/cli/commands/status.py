@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+import typer
 
 from airflow_provider_idm.cli import conf as configurations
 from airflow_provider_idm.cli import output
+from airflow_provider_idm.cli.blocked import tell_blocked, tell_needs_complete
 from airflow_provider_idm.cli.counts import show_counts
 from airflow_provider_idm.cli.options import (
     Conf,
@@ -22,6 +26,7 @@ from airflow_provider_idm.errors import RepositoryMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from airflow_provider_idm.repository import ConnectorStatus
     from airflow_provider_idm.synchronization.exchange import Exchange
@@ -37,7 +42,7 @@ def status(
     json: Json = False,
     traceback: Traceback = False,  # noqa: ARG001
 ) -> None:
-    """Show pending, applied and cancelled batches of connectors, whether they are blocked, and the last counts."""
+    """Show the batches of connectors, whether they are blocked or need a Complete, and the last counts."""
     from airflow_provider_idm.repository import ConnectorStatus
 
     configuration = configurations.read(conf)
@@ -62,17 +67,19 @@ def status(
         return
     for data in found.values():
         _show(data)
+        _tell_what_to_do(conf, data)
 
 
 def _status(stored: ConnectorStatus, exchange: Exchange, connector: str) -> dict[str, Any]:
     known = {record.batch for record in stored.batches}
+    blocked = stored.stands.blocked_batch
     manifests, unreadable = exchange.channel(connector).survey()
     pending = [m for m in manifests if m.batch not in known and not m.plan_only]
     return stored.as_dict() | {
         "pending": [
             {
                 "id": manifest.batch,
-                "state": "pending",
+                "state": "blocked" if manifest.batch == blocked else "pending",
                 "mode": manifest.mode.name.capitalize(),
                 "effective_date": manifest.effective_date.isoformat(),
                 "created_at": manifest.created_at.isoformat(),
@@ -96,12 +103,30 @@ def _show(data: Mapping[str, Any]) -> None:
             for b in (*data["batches"], *data["pending"])
         ),
     )
+    decided = (
+        (b["id"], b["consent"] or b["state"], b["decided_by"], _moment(b["decided_at"]))
+        for b in data["batches"]
+        if b["decided_by"]
+    )
+    output.table(("decided batch", "decision", "by", "at (UTC)"), decided)
     replaced = ((b["id"], b["replaced_by"]) for b in data["batches"] if b["replaced_by"])
     output.table(("cancelled batch", "replaced by"), replaced)
     output.table(("unreadable batch", "why"), ((b["id"], b["message"]) for b in data["unreadable"]))
     last = next((b for b in reversed(data["batches"]) if b["id"] == data["last_batch"] and b["result"]), None)
     if last is not None:
         show_counts(last["result"])
+
+
+def _tell_what_to_do(conf: Path, data: Mapping[str, Any]) -> None:
+    connector, blocked = data["connector"], data["blocked"]
+    since = datetime.fromisoformat(data["since"]) if data["since"] else None
+    if blocked:
+        thresholds, seen = blocked["thresholds"], blocked["change_set"]
+        tell_blocked(
+            conf, connector, blocked["batch"], thresholds, change_set=seen, since=since, say=typer.echo
+        )
+    elif data["state"] == "needs_complete":
+        tell_needs_complete(conf, connector, data["message"], since, say=typer.echo)
 
 
 def _moment(text: str | None) -> str:

@@ -8,6 +8,7 @@ import typer
 
 from airflow_provider_idm.cli import conf as configurations
 from airflow_provider_idm.cli import output
+from airflow_provider_idm.cli.blocked import tell_blocked
 from airflow_provider_idm.cli.counts import show_batches, show_counts
 from airflow_provider_idm.cli.options import (
     AllowBackwards,
@@ -16,9 +17,11 @@ from airflow_provider_idm.cli.options import (
     ConnectorId,
     DatabaseSchema,
     ExchangeUrl,
+    Force,
     Json,
     MemoryLimit,
     RepositoryUrl,
+    RollingThresholds,
     Traceback,
     Work,
     open_exchange,
@@ -31,7 +34,6 @@ if TYPE_CHECKING:
 
 BLOCKED = 3
 
-Force = Annotated[bool, typer.Option("--force", help="Ignore the thresholds.")]
 Orphans = Annotated[
     bool,
     typer.Option(
@@ -52,6 +54,7 @@ def synchronize(
     orphans: Orphans = False,
     do_not_delete_changes: DoNotDeleteChanges = False,
     allow_backwards: AllowBackwards = False,
+    rolling_thresholds: RollingThresholds = None,
     repository: RepositoryUrl = None,
     database_schema: DatabaseSchema = None,
     exchange: ExchangeUrl = None,
@@ -61,10 +64,10 @@ def synchronize(
     traceback: Traceback = False,  # noqa: ARG001
 ) -> None:
     """Apply the pending batches to the repository, print the counts; exit 3 if a threshold blocks."""
-    mappings = configurations.mappings(conf, connector)
+    mappings, rolling = configurations.limited_mappings(conf, connector, rolling_thresholds)
 
     from airflow_provider_idm.synchronization.exchange import Origin
-    from airflow_provider_idm.synchronization.synchronize import SynchronizeRequest
+    from airflow_provider_idm.synchronization.synchronize import SynchronizeRequest, find_block
     from airflow_provider_idm.synchronization.synchronize import synchronize as run_synchronize
 
     with open_repository(repository, database_schema) as opened:
@@ -78,15 +81,29 @@ def synchronize(
             orphans=orphans,
             do_not_delete_changes=do_not_delete_changes,
             allow_backwards=allow_backwards,
+            rolling=rolling,
             origin=Origin(task="idm synchronize"),
             memory_limit=memory_limit,
         )
         with output.progress(f"Synchronizing {mappings.connector.identifier}"):
             result = run_synchronize(request)
+        blocked = find_block(opened, result.connector) if result.state == "blocked" else None
     if json:
         output.as_json(result.as_dict())
     else:
         _show(result)
+        if blocked is not None:
+            # What awaits a decision since before was not compared: its review is not there.
+            behind = result.review is None and batch not in {None, blocked.batch}
+            tell_blocked(
+                conf,
+                result.connector,
+                blocked.batch,
+                result.as_dict()["thresholds"],
+                change_set=blocked.change_set,
+                since=blocked.since if result.review is None else None,
+                pending=[batch] if behind and batch else (),
+            )
     if result.state == "blocked":
         raise typer.Exit(BLOCKED)
 
@@ -99,7 +116,5 @@ def _show(result: SynchronizeResult) -> None:
         output.message(f"{result.connector}: the batch was applied before; these are its counts")
     elif result.state == "nothing":
         output.message(f"{result.connector}: no batch is pending")
-    elif result.state == "blocked":
-        output.message(f"{result.connector} is blocked: a threshold is exceeded, nothing was applied")
     for warning in result.warnings:
         output.warning(warning)

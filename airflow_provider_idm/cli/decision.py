@@ -1,0 +1,47 @@
+"""What ``idm resume`` and ``idm reject`` have in common: who decides, on what."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from typing import TYPE_CHECKING
+
+from airflow_provider_idm.errors import NotBlockedError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from airflow_provider_idm.repository import Repository
+
+
+def decider(given: str | None) -> str:
+    """Return who decides: the name given, or the operating system's user."""
+    if given is not None:
+        return given.strip()
+    try:
+        return getpass.getuser()
+    except (ImportError, KeyError, OSError):  # a user without a name, as in some containers
+        return f"user {os.getuid()}" if hasattr(os, "getuid") else "an unnamed user"
+
+
+def whole_change_set(repository: Repository, connector: str, given: str | None) -> str | None:
+    """Return the change set that was looked at, whole where only its beginning was given.
+
+    :raises NotBlockedError: if other changes are blocked by now.
+    """
+    from airflow_provider_idm.synchronization.synchronize import find_block
+
+    if given is None or len(given) == 64:
+        return given
+    block = find_block(repository, connector)
+    if block is None or block.change_set.startswith(given):
+        return block.change_set if block else given
+    raise NotBlockedError(
+        f"{connector} is blocked by other changes than {given}: by {block.change_set[:12]} of batch {block.batch}; "
+        "look at them ('idm status', 'idm plan') before you decide"
+    )
+
+
+def when(moment: datetime | None) -> str:
+    """Return a moment as a part of a sentence."""
+    return f" at {moment:%Y-%m-%d %H:%M:%S} UTC" if moment else ""
