@@ -15,8 +15,10 @@ from airflow_provider_idm.repository.state import (
     BatchRecord,
     ConnectorState,
     read_batches,
+    read_origin,
     read_state_of,
 )
+from airflow_provider_idm.synchronization.exchange.manifest import Origin
 from airflow_provider_idm.synchronization.synchronize.result import ExceededThreshold, SynchronizeResult
 
 
@@ -28,6 +30,7 @@ class Block:
     :param change_set: hash of the changes, which an approval is bound to.
     :param message: the thresholds exceeded, as a text.
     :param result: what the synchronization told: thresholds, and the counts of what it would change.
+    :param origin: the task that found it.
     """
 
     connector: str
@@ -36,6 +39,7 @@ class Block:
     change_set: str
     message: str
     result: SynchronizeResult
+    origin: Origin
 
     @property
     def thresholds(self) -> tuple[ExceededThreshold, ...]:
@@ -73,4 +77,13 @@ def read_block(connection: Connection, tables: Tables, connector: str, state: Co
         change_set=state.change_set or "",
         message=state.message,
         result=replace(result, blocked_by=state.blocked_batch),
+        origin=_origin(connection, tables, state.task_instance),
     )
+
+
+def _origin(connection: Connection, tables: Tables, task_instance: int | None) -> Origin:
+    found = read_origin(connection, tables, task_instance) if task_instance is not None else None
+    if found is None:
+        return Origin()
+    job, run, task, map_index = found
+    return Origin(job=job, run=run, task=task, map_index=map_index)
