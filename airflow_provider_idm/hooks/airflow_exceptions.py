@@ -15,4 +15,9 @@ except ImportError:
         AirflowSkipException,
     )
 
-__all__ = ["AirflowFailException", "AirflowNotFoundException", "AirflowSkipException"]
+try:  # since Airflow 3.3
+    from airflow.sdk.exceptions import TaskAwaitingInput
+except ImportError:
+    TaskAwaitingInput = None  # type: ignore[misc,assignment]
+
+__all__ = ["AirflowFailException", "AirflowNotFoundException", "AirflowSkipException", "TaskAwaitingInput"]

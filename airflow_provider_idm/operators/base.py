@@ -67,9 +67,15 @@ class IdmOperator(BaseOperator):
         :raises AirflowFailException: for an error that no retry can mend, with the same text.
         :raises AirflowSkipException: if the task's batch was replaced by a later one, or its connector is blocked.
         """
+        with self.errors_as_states():
+            return self.perform(context)
+
+    @contextmanager
+    def errors_as_states(self) -> Iterator[None]:
+        """Do something with the log level of the task, the core's errors being turned into those of Airflow."""
         try:
             with local_files(), _log_level(self.log_level):
-                return self.perform(context)
+                yield
         except BatchCancelledError as error:
             raise AirflowSkipException(_cancelled(error)) from None
         except ConnectorBlockedError as error:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from airflow_provider_idm.configuration import ConnectorMappings
     from airflow_provider_idm.configuration.model import RollingWindow
     from airflow_provider_idm.hooks.idm import IdmHook
-    from airflow_provider_idm.repository import Repository
+    from airflow_provider_idm.synchronization.exchange.manifest import Origin
+    from airflow_provider_idm.synchronization.synchronize import Block
 
 log = logging.getLogger(__name__)
 
@@ -36,18 +37,26 @@ def check_exchange_not_blocked(hook: IdmHook, connector: str) -> None:
     check_not_blocked(hook.get_exchange().channel(connector))
 
 
-def check_not_blocked_by_another(hook: IdmHook, connector: str, batch: str | None) -> None:
-    """Check in the repository that no batch of the connector but one awaits a decision.
+def check_not_blocked_by_another(
+    hook: IdmHook, connector: str, batch: str | None, task: Origin | None = None
+) -> None:
+    """Check in the repository that nothing awaits a decision which is not for this task to ask for.
 
-    :param batch: that one; None for none.
-    :raises ConnectorBlockedError: if another does.
+    :param batch: the task's own; None for all that is pending.
+    :param task: the task; what it found itself, in an earlier try, it asks for again.
+    :raises ConnectorBlockedError: if the batch of another task does, and the own one is pending.
     """
     from airflow_provider_idm.errors import ConnectorBlockedError
+    from airflow_provider_idm.synchronization.synchronize import find_block, read_decision
 
+    own = batch.strip().lower() if batch else None
     with hook.get_repository() as repository:
-        awaited, message = _awaited(repository, connector)
-    if awaited is not None and awaited != (batch or "").strip().lower():
-        raise ConnectorBlockedError(message, connector=connector, batch=awaited)
+        block = find_block(repository, connector)
+        if block is None or block.batch == own or block.origin == task:
+            return
+        if own and read_decision(repository, connector, own) is not None:
+            return  # it is done: the task tells what became of it
+    raise ConnectorBlockedError(_message(block), connector=connector, batch=block.batch)
 
 
 def skip_without_batch(hook: IdmHook, mappings: ConnectorMappings, work: Path) -> NoReturn:
@@ -59,16 +68,15 @@ def skip_without_batch(hook: IdmHook, mappings: ConnectorMappings, work: Path) -
     :raises AirflowSkipException: always, with the reason.
     """
     from airflow_provider_idm.synchronization.exchange.readiness import read_state
-    from airflow_provider_idm.synchronization.synchronize import SynchronizeRequest
+    from airflow_provider_idm.synchronization.synchronize import SynchronizeRequest, find_block
     from airflow_provider_idm.synchronization.synchronize.run import Run
 
     connector = mappings.connector.identifier
     exchange = hook.get_exchange()
     reason = "it was skipped, or its output is gone"
     with hook.get_repository() as repository:
-        awaited, message = _awaited(repository, connector)
-        if awaited is not None:
-            reason = message
+        if block := find_block(repository, connector):
+            reason = _message(block)
         elif read_state(exchange.channel(connector)).state == "blocked":
             request = SynchronizeRequest(
                 mappings=mappings, exchange=exchange, repository=repository, work=work
@@ -103,14 +111,10 @@ def rolling_window(
     return hook.rolling_window(connector)
 
 
-def _awaited(repository: Repository, connector: str) -> tuple[str | None, str]:
-    """Return the batch of a connector that awaits a decision, and what to say of it; None and nothing without one."""
+def _message(block: Block) -> str:
     from airflow_provider_idm.synchronization.exchange import ConnectorState
     from airflow_provider_idm.synchronization.exchange.readiness import blocked_message
-    from airflow_provider_idm.synchronization.synchronize import find_block
 
-    block = find_block(repository, connector)
-    if block is None:
-        return None, ""
-    state = ConnectorState("blocked", block.since, block.batch, block.message)
-    return block.batch, blocked_message(block.connector, state)
+    return blocked_message(
+        block.connector, ConnectorState("blocked", block.since, block.batch, block.message)
+    )

@@ -68,9 +68,11 @@ def test_every_parameter_of_an_operator_is_documented(module: str) -> None:
     [operator] = [
         value
         for value in vars(loaded).values()
-        if isinstance(value, type) and issubclass(value, IdmOperator) and value is not IdmOperator
+        if isinstance(value, type) and issubclass(value, IdmOperator) and value.__module__ == loaded.__name__
     ]
-    parameters = {*inspect.signature(operator.__init__).parameters} - {"self", "kwargs", "args"}
+    classes = operator.__mro__[: operator.__mro__.index(IdmOperator)]
+    parameters = {name for one in classes for name in inspect.signature(one.__init__).parameters}
+    parameters -= {"self", "kwargs", "args"}
 
     assert f"**{operator.__name__}**" in documented
     section = (
