@@ -6,12 +6,11 @@ import csv
 import json
 import uuid
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_provider_idm.cli import main
+from tests.cli.shell import Shell
 
 CONFIGURATION = """<ConfigurationFile>
   <Connector Identifier="HR" DisplayName_L1="Human Resources" MaximumInsertedLines="0" MaximumUpdatedLines="0"
@@ -38,40 +37,6 @@ CONFIGURATION = """<ConfigurationFile>
 
 FIRST = 'Code,Name,Manager\nb,"Müller, Zoë",a\na,"Ann ""A""",\nc,,nobody\nc,twice,\n,none,\n'
 SECOND = 'Code,Name,Manager\nb,Zoë,\na,"Ann ""A""",\nd,Dora,a\n'
-
-
-class Shell:
-    """Runs ``idm`` in a folder of its own, for one repository."""
-
-    def __init__(self, folder: Path, repository: str, capsys: pytest.CaptureFixture[str]) -> None:
-        self.folder = folder
-        self._repository = repository
-        self._capsys = capsys
-
-    def run(self, command: str, *arguments: str, code: int = 0) -> tuple[str, str]:
-        """Run a command with the configuration and the places it takes; give what it printed."""
-        places = {"--repository": self._repository, "--exchange": "exchange", "--work": "work"}
-        takes = {
-            "prepare": ("--exchange", "--work"),
-            "plan": tuple(places),
-            "synchronize": tuple(places),
-            "status": ("--repository", "--exchange"),
-        }.get(command, ("--repository",))
-        given = [part for name in takes for part in (name, places[name])]
-        found = main([command, "conf", *arguments, *given])
-        printed = self._capsys.readouterr()
-        assert found == code, printed.err
-        return printed.out, printed.err
-
-    def json(self, command: str, *arguments: str, code: int = 0) -> Any:
-        """Run a command with ``--json`` and give what it says."""
-        return json.loads(self.run(command, *arguments, "--json", code=code)[0])
-
-    def prepare(self, content: str, mode: str, *arguments: str) -> str:
-        """Prepare a source file and give the batch id that is printed."""
-        (self.folder / "sources" / "persons.csv").write_text(content, encoding="utf-8")
-        out, _ = self.run("prepare", "--connector", "HR", "--mode", mode, "--sources", "sources", *arguments)
-        return out.removesuffix("\n")
 
 
 @pytest.fixture
