@@ -48,7 +48,7 @@ class Databases:
         self._admin = (
             sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool) if server else None
         )
-        self._template: str | None = None
+        self._templates: dict[Callable[[str], None], str] = {}
         self._made: list[str] = []
 
     def empty(self) -> str:
@@ -57,11 +57,11 @@ class Databases:
 
     def prepared(self, fill: Callable[[str], None]) -> str:
         """Return the URL of a copy of a database that ``fill`` made ready once (given its URL)."""
-        if self._template is None:
+        if fill not in self._templates:
             url = self._new(None)
             fill(url)
-            self._template = self._name(url)
-        return self._new(self._template)
+            self._templates[fill] = self._name(url)
+        return self._new(self._templates[fill])
 
     def drop(self, url: str) -> None:
         """Drop a database, whoever is still connected to it."""
