@@ -103,8 +103,8 @@ class _Decision(Run):
             now = datetime.now(UTC)
             outcome = self._reject(ground, by, message, now)
             if any(m.batch == outcome.id for m in ground.manifests):
-                self.mark(outcome.id, REJECTED, now)
-            self.publish_state()
+                self.notices.finished(outcome.id, REJECTED, now)
+            self.notices.stands(self.state())
             log.info("batch %s of %s was rejected by %s", outcome.id, self.connector, by)
             return outcome
 

@@ -6,15 +6,13 @@ import contextlib
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 from airflow_provider_idm.errors import (
     ExchangeError,
-    ExchangeUnavailableError,
     IdmError,
     SynchronizeError,
 )
@@ -32,11 +30,10 @@ from airflow_provider_idm.repository.state import (
 )
 from airflow_provider_idm.synchronization.exchange import ConnectorExchange, folder_name
 from airflow_provider_idm.synchronization.exchange.manifest import Manifest
-from airflow_provider_idm.synchronization.exchange.notes import ConnectorState as Note
-from airflow_provider_idm.synchronization.exchange.notes import Readiness
 from airflow_provider_idm.synchronization.synchronize.batch import BatchRun
 from airflow_provider_idm.synchronization.synchronize.block import read_block
 from airflow_provider_idm.synchronization.synchronize.layout import Layout, lay_out
+from airflow_provider_idm.synchronization.synchronize.notices import Notices
 from airflow_provider_idm.synchronization.synchronize.queue import (
     Step,
     check_applicable,
@@ -58,11 +55,6 @@ log = logging.getLogger(__name__)
 _RUN = "run-"
 ERROR = "error"
 """State of a task instance whose batch was not applied."""
-_READINESS: Final[Mapping[str, Readiness]] = {
-    "ready": "ready",
-    "blocked": "blocked",
-    "needs_complete": "needs_complete",
-}
 
 
 def synchronize(request: SynchronizeRequest) -> SynchronizeResult:
@@ -100,6 +92,7 @@ class Run:
         self.tables = request.repository.tables
         self.connector = request.mappings.connector.identifier
         self.channel: ConnectorExchange = request.exchange.channel(self.connector)
+        self.notices = Notices(self.channel, request.origin)
         self._folder = request.work / folder_name(self.connector) / "Synchronize"
 
     @contextlib.contextmanager
@@ -116,8 +109,7 @@ class Run:
                 abandon_tasks(connection, self.tables, catalogue.connector, datetime.now(UTC))
             standing = read_standing(self.repository, catalogue)
             manifests = self.channel.manifests() if whole else self.channel.survey()[0]
-            self._publish_marks(manifests, standing.records)
-            self.publish_state(standing.state)
+            self.notices.make_up(manifests, standing.records, standing.state)
             yield Ground(lay_out(request.mappings, catalogue), standing, manifests)
 
     # -------------------------------------------------------------------------------------------------- queue
@@ -194,46 +186,6 @@ class Run:
                 origin.map_index,
             )
 
-    # ------------------------------------------------------------------------------------------------- exchange
-
-    def _publish_marks(self, manifests: list[Manifest], records: dict[str, BatchRecord]) -> None:
-        """Note in the exchange what a crash between commit and note left out."""
-        noted = self.channel.finished()
-        for manifest in manifests:
-            record = records.get(manifest.batch)
-            if record and manifest.batch not in noted:
-                self.mark(record.batch, record.state, record.finished_at, record.replaced_by)
-
-    def mark(self, batch: str, state: str, at: datetime, replaced_by: str | None = None) -> None:
-        """Note in the exchange that a batch is done; the repository decides, so a failure here is no error."""
-        try:
-            self.channel.mark_finished(batch, state, at, replaced_by, self.request.origin)  # type: ignore[arg-type]
-        except (ExchangeError, ExchangeUnavailableError) as error:
-            log.warning(
-                "batch %s is %s, but that could not be noted in the exchange: %s", batch, state, error
-            )
-
-    def publish_state(self, state: ConnectorState | None = None) -> None:
-        """Publish whether the connector takes batches, if the exchange does not say so already.
-
-        :param state: as the repository has it; read from there if None.
-        """
-        if state is None:
-            with self.repository.reading() as connection:
-                state = read_state_of(connection, self.tables, self.connector)
-        wanted = Note(_READINESS[state.readiness], state.since, state.batch, state.message)
-        try:
-            try:
-                published = self.channel.state()
-            except ExchangeError:
-                published = None
-            if published is None or (published.state, published.batch) != (wanted.state, wanted.batch):
-                self.channel.write_state(wanted)
-        except (ExchangeError, ExchangeUnavailableError) as error:
-            log.warning(
-                "connector %s is %s, but that could not be published: %s", self.connector, wanted.state, error
-            )
-
     # -------------------------------------------------------------------------------------------------- batch
 
     def process(
@@ -288,6 +240,11 @@ class Run:
         self._tell(step, result, finished, standing)
         return result
 
+    def state(self) -> ConnectorState:
+        """Read where the connector stands now."""
+        with self.repository.reading() as connection:
+            return read_state_of(connection, self.tables, self.connector)
+
     def _start_task(self, manifest: Manifest, connector: int) -> tuple[int, int]:
         origin = self.request.origin
         with self.repository.writing() as connection:
@@ -307,13 +264,11 @@ class Run:
         batch = step.manifest.batch
         for outcome in result.batches:
             if outcome.state == CANCELLED:
-                self.mark(outcome.id, CANCELLED, finished, batch)
-        if result.state == BLOCKED:
-            self.publish_state()
-            return
-        self.mark(batch, APPLIED, finished)
-        if standing.state.readiness != READY:
-            self.publish_state()
+                self.notices.finished(outcome.id, CANCELLED, finished, batch)
+        if result.state != BLOCKED:
+            self.notices.finished(batch, APPLIED, finished)
+        if result.state == BLOCKED or standing.state.readiness != READY:
+            self.notices.stands(self.state())
 
     def _end_in_error(self, task_instance: int, manifest: Manifest, error: BaseException) -> None:
         """Record that a task failed; whatever goes wrong with that is less than what went wrong before."""
