@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -362,6 +363,29 @@ def test_runs_that_never_wait_go_one_after_another(generated) -> None:
 
     assert dag.max_active_runs == 1
     assert dag.get_task("S").on_threshold == "fail"
+
+
+def test_how_a_decision_is_asked_for_reaches_every_synchronize(configuration: Path) -> None:
+    from airflow_provider_idm import generate_dags
+
+    def tell(_: object) -> None:
+        """Tell nobody."""
+
+    (configuration / "Jobs.xml").write_text(job(), encoding="utf-8")
+
+    dags = generate_dags(
+        configuration,
+        globals={},
+        response_timeout=timedelta(hours=4),
+        assigned_users=["ada"],
+        notifiers=[tell],
+        show_values=True,
+    )
+
+    task: Any = dags["HR_job"].get_task("S")
+    assert (task.on_threshold, task.response_timeout, task.show_values) == ("wait", timedelta(hours=4), True)
+    assert [user["id"] for user in task.assigned_users] == ["ada"]
+    assert list(task.notifiers) == [tell]
 
 
 def test_a_value_that_is_none_is_shown_by_the_jobs(generated) -> None:
