@@ -32,8 +32,13 @@ class Shell:
         }.get(command, ("--repository",))
         given = [part for name in takes for part in (name, places[name])]
         found = main([command, "conf", *arguments, *given])
+        out, err = self.printed()
+        assert found == code, err
+        return out, err
+
+    def printed(self) -> tuple[str, str]:
+        """Give what was printed since the last call."""
         printed = self._capsys.readouterr()
-        assert found == code, printed.err
         return printed.out, printed.err
 
     def json(self, command: str, *arguments: str, code: int = 0) -> Any:
