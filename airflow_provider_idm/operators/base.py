@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.sdk import BaseOperator
 
@@ -77,11 +77,18 @@ class IdmOperator(BaseOperator):
             with local_files(), _log_level(self.log_level):
                 yield
         except BatchCancelledError as error:
-            raise AirflowSkipException(_cancelled(error)) from None
+            self._skip(_cancelled(error))
         except ConnectorBlockedError as error:
-            raise AirflowSkipException(str(error)) from None
+            self._skip(str(error))
+        except AirflowSkipException as skip:
+            self._skip(str(skip))
         except TerminalError as error:
             raise AirflowFailException(str(error)) from None
+
+    def _skip(self, reason: str) -> NoReturn:
+        """Skip the task; Airflow itself shows the reason in a folded part of the log only."""
+        self.log.info("Skipped: %s", reason)
+        raise AirflowSkipException(reason) from None
 
     def _one_of(self, parameter: str, value: str, allowed: Sequence[str]) -> str:
         if value not in allowed:
