@@ -22,12 +22,18 @@ from airflow_provider_idm.synchronization.exchange import (
     sha256_of,
 )
 from airflow_provider_idm.synchronization.synchronize import (
+    BatchOutcome,
+    Plan,
+    PlanRequest,
     SynchronizeRequest,
     SynchronizeResult,
+    plan_synchronization,
+    reject,
+    resume,
     synchronize,
 )
 from tests.oracle.model import CleanFile, Model, Pair, Row, command_counts
-from tests.oracle.shapes import Shape, column_of
+from tests.oracle.shapes import Limits, Shape, column_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -160,17 +166,47 @@ class Harness:
             self.last = batch
         return batch
 
+    def request(self, **options: Any) -> SynchronizeRequest:
+        """Ask for a synchronization of this connector."""
+        return SynchronizeRequest(
+            mappings=options.pop("mappings", self.mappings),
+            exchange=self.exchange,
+            repository=self.repository,
+            work=self.work,
+            **options,
+        )
+
     def synchronize(self, **options: Any) -> SynchronizeResult:
         """Run the product's synchronize."""
-        return synchronize(
-            SynchronizeRequest(
-                mappings=options.pop("mappings", self.mappings),
+        return synchronize(self.request(**options))
+
+    def resume(
+        self, *, by: str = "a person", batch: str | None = None, change_set: str | None = None, **options: Any
+    ) -> SynchronizeResult:
+        """Let a person resume what is blocked."""
+        return resume(self.request(**options), by=by, batch=batch, change_set=change_set)
+
+    def reject(self, *, by: str = "a person", batch: str | None = None, message: str = "") -> BatchOutcome:
+        """Let a person reject what is blocked."""
+        return reject(self.request(), by=by, batch=batch, message=message)
+
+    def plan(self, batch: str | None = None, **options: Any) -> Plan:
+        """Plan a synchronization."""
+        return plan_synchronization(
+            PlanRequest(
+                mappings=self.mappings,
                 exchange=self.exchange,
                 repository=self.repository,
                 work=self.work,
+                batch=batch,
                 **options,
             )
         )
+
+    def limit(self, thresholds: Limits) -> None:
+        """Configure other thresholds from now on; the mappings stay the same."""
+        self.shape = self.shape.with_thresholds(thresholds)
+        self.mappings = self.shape.mappings(self.folder / f"configuration-{new_batch_id()}")
 
     # --------------------------------------------------------------- reading
 

@@ -1,12 +1,14 @@
 """Runs one synchronize in a process of its own, to be killed at a chosen instant or run beside another one.
 
 ``python -m tests.synchronize.child '{"url": …, "folder": …, "shape": …, "batch": …, "kill": …}'`` prints one JSON line:
-the result, or the error's class and message, and how many instants were passed. An *instant* is a statement given to a
-database driver or a commit. ``kill`` is one of
+the result, or the error's class and message, and how many instants were passed. ``action`` may be ``resume`` or
+``reject`` instead of ``synchronize``. An *instant* is a statement given to a database driver or a commit. ``kill`` is
+one of
 
 * a number n: the process kills itself before the n-th instant;
-* ``before_commit`` / ``after_commit``: of the transaction that records the batch;
-* ``before_note`` / ``after_note``: when the exchange's note that the batch is done is put in place.
+* ``before_commit`` / ``after_commit``: of the transaction that records the batch, or what becomes of the connector;
+* ``before_note`` / ``after_note``: when the exchange's note that the batch is done is put in place;
+* ``before_state`` / ``after_state``: when the exchange's note of the connector's state is.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +43,8 @@ class Trace:
         if self.kill == self.passed:
             self.die()
         words = statement.upper()
-        if "UJ_BATCHES" in words and ("INSERT" in words or "UPDATE" in words):
+        recorded = any(name in words for name in ("UJ_BATCHES", "UJ_CONNECTORSTATES"))
+        if recorded and ("INSERT" in words or "UPDATE" in words):
             self.records_batch = True
 
     def install(self) -> None:
@@ -61,11 +65,11 @@ class Trace:
         original = os.replace
 
         def replace(source: Any, target: Any, **options: Any) -> None:
-            note = str(target).endswith("finished.json")
-            if note and self.kill == "before_note":
+            note = {"finished.json": "note", "state.json": "state"}.get(Path(target).name)
+            if note and self.kill == f"before_{note}":
                 self.die()
             original(source, target, **options)
-            if note and self.kill == "after_note":
+            if note and self.kill == f"after_{note}":
                 self.die()
 
         os.replace = os.rename = replace
@@ -102,12 +106,15 @@ def _subclasses(cls: type) -> list[type]:
 
 
 def main(arguments: dict[str, Any]) -> None:
-    from airflow_provider_idm.configuration import SourceType
     from airflow_provider_idm.errors import IdmError
     from tests.oracle.harness import Harness
     from tests.oracle.shapes import SHAPES
+    from tests.safeguards.sources import COMPANY
 
-    harness = Harness(SHAPES[arguments["shape"]], arguments["url"], Path(arguments["folder"]))
+    shape = {**SHAPES, "company": COMPANY}[arguments["shape"]]
+    if (thresholds := arguments.get("thresholds")) is not None:
+        shape = shape.with_thresholds(thresholds)
+    harness = Harness(shape, arguments["url"], Path(arguments["folder"]))
     trace = Trace(arguments.get("kill"))
     sa.create_engine(arguments["url"]).dispose()  # loads the dialect, whose commit is traced
     if (ready := arguments.get("ready")) is not None:
@@ -118,16 +125,29 @@ def main(arguments: dict[str, Any]) -> None:
     harness.repository  # noqa: B018 - opened before the trace begins
     trace.install()
     try:
-        result = harness.synchronize(
-            batch=arguments.get("batch"),
-            type=SourceType(arguments.get("type", "None")),
-            do_not_delete_changes=arguments.get("keep", False),
-            lock_timeout=arguments.get("lock_timeout", 60.0),
-        )
-        said = {"result": result.as_dict()}
+        said = {"result": _act(harness, arguments)}
     except IdmError as error:
         said = {"error": type(error).__name__, "message": str(error)}
     sys.stdout.write(json.dumps(said | {"instants": trace.passed}) + "\n")
+
+
+def _act(harness: Any, arguments: dict[str, Any]) -> dict[str, Any]:
+    from airflow_provider_idm.configuration import SourceType
+
+    batch = arguments.get("batch")
+    match arguments.get("action", "synchronize"):
+        case "resume":
+            found = harness.resume(batch=batch, lock_timeout=60.0).as_dict()
+        case "reject":
+            found = asdict(harness.reject(batch=batch))
+        case _:
+            found = harness.synchronize(
+                batch=batch,
+                type=SourceType(arguments.get("type", "None")),
+                do_not_delete_changes=arguments.get("keep", False),
+                lock_timeout=arguments.get("lock_timeout", 60.0),
+            ).as_dict()
+    return dict(found)
 
 
 if __name__ == "__main__":
