@@ -26,7 +26,7 @@ demo: $(VENV)/.installed ## export, prepare and synchronize the sample data with
 	$(BIN)/python scripts/demo.py $(ARGS)
 
 test: $(VENV)/.installed-dev ## run all tests
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 lint: $(VENV)/.installed-dev ## check style and types
 	@status=0; for check in "ruff check ." "ruff format --check ." "mypy"; do \
