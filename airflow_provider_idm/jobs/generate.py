@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 import logging
 import re
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import get_parsing_context
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from airflow.sdk import DAG
 
     from airflow_provider_idm.configuration.model import Configuration, Job, Problem, Scaffolding
+    from airflow_provider_idm.operators.question import User
+    from airflow_provider_idm.operators.waiting import Notifier, OnThreshold
 
 GENERAL_PLACEHOLDER = "idm_configuration_error"
 _JOB = re.compile(r"<(?:\w+:)?Job\b[^<>]*?\bIdentifier\s*=\s*([\"'])(?P<identifier>[^\"'<>]+)\1")
@@ -47,10 +49,10 @@ def generate_dags(
     idm_conn_id: str = "idm_default",
     agent_queues: bool | Mapping[str, str] = False,
     default_args: Mapping[str, Any] | None = None,
-    on_threshold: Literal["wait", "fail"] = "wait",
+    on_threshold: OnThreshold = "wait",
     response_timeout: timedelta | None = None,
-    assigned_users: Any = None,
-    notifiers: Any = None,
+    assigned_users: Sequence[User | str] | User | str | None = None,
+    notifiers: Sequence[Notifier] | Notifier | None = None,
     show_values: bool = False,
     rolling_thresholds: Mapping[str, Any] | str | None = None,
 ) -> dict[str, DAG]:
@@ -68,7 +70,7 @@ def generate_dags(
         ``fail``.
     :param response_timeout: how long they wait; then the changes are rejected.
     :param assigned_users: who may decide, as SynchronizeTaskOperator takes them.
-    :param notifiers: who is told that a decision is needed, likewise.
+    :param notifiers: what is called when a decision is needed, likewise.
     :param show_values: show the values that would change, not only which properties do.
     :param rolling_thresholds: limits over the last days by connector,
         ``{"HR": {"days": 7, "MaximumDeletedLines": 500}}``, instead of those that the Airflow connection has for them.

@@ -82,3 +82,14 @@ def test_every_parameter_of_an_operator_is_documented(module: str) -> None:
     assert {name for name in parameters if f"`{name}`" not in section} == set()
     templated = {name for name in operator.template_fields if name != "configuration"}
     assert {name for name in parameters if f"`{name}`†" in section} == templated
+
+
+def test_every_parameter_of_generate_dags_is_documented() -> None:
+    import inspect
+
+    from airflow_provider_idm import generate_dags
+
+    section = (ROOT / "docs" / "airflow.md").read_text(encoding="utf-8").split("## Jobs from XML")[1]
+    table = section.split("| of the job |")[0]
+
+    assert [name for name in inspect.signature(generate_dags).parameters if f"`{name}`" not in table] == []
