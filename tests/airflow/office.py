@@ -214,7 +214,7 @@ class Desk(DagRun):
             answer = self.api.get(self._question)
             found: dict[str, Any] = answer.json()
             is_open = answer.status_code == 200 and not found["response_received"]
-            return found if is_open and self.task(TASK)["state"] == "awaiting_input" else None
+            return found if is_open and self.task(TASK)["state"] in {"awaiting_input", "deferred"} else None
 
         found: dict[str, Any] = self.stack.wait_for(f"a question of {self.dag}\n{self.log(TASK)}", check)
         return found

@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 
+from airflow_provider_idm.hooks.airflow_exceptions import TaskAwaitingInput
 from tests.airflow.conftest import ROOT
 
 PATIENCE = 300
@@ -95,6 +96,8 @@ class Stack:
             self.start("api-server", "--host", "127.0.0.1", "--port", str(self._port))
             self.start("dag-processor")
             self.start("scheduler")
+            if TaskAwaitingInput is None:
+                self.start("triggerer")
             yield self
             ended = [name for name, process in self._processes.items() if process.poll() is not None]
             assert not ended, f"airflow {', '.join(ended)} ended by itself"
