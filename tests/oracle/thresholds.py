@@ -44,6 +44,11 @@ class Numbers:
         changes = {n: count + other.changes.get(n, 0) for n, count in self.changes.items()}
         return Numbers(self.stored + other.stored, changes)
 
+    def following(self, earlier: Mapping[str, int]) -> Numbers:
+        """Add earlier changes to those that are made now; what is not changed now is not asked about again."""
+        changes = {n: count and count + earlier.get(n, 0) for n, count in self.changes.items()}
+        return Numbers(self.stored, changes)
+
 
 @dataclass(frozen=True)
 class Unmapped:
@@ -86,8 +91,8 @@ def exceeded(
     found += _check(scope, limits, "", resources) + _check(scope, limits, "Link", links)
     if window is not None:
         scope, limits = f"{scope}, last {window.days} days", _one_spelling(window.limits)
-        found += _check(scope, limits, "", resources + Numbers(0, window.resources))
-        found += _check(scope, limits, "Link", links + Numbers(0, window.links))
+        found += _check(scope, limits, "", resources.following(window.resources))
+        found += _check(scope, limits, "Link", links.following(window.links))
     return found
 
 

@@ -32,6 +32,15 @@ class Numbers:
             self.stored + other.stored,
         )
 
+    def following(self, earlier: Numbers) -> Numbers:
+        """Add earlier changes to what changes now; a batch that, say, deletes nothing does not answer for deletions."""
+        return Numbers(
+            self.inserted and self.inserted + earlier.inserted,
+            self.updated and self.updated + earlier.updated,
+            self.deleted and self.deleted + earlier.deleted,
+            self.stored,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectorNumbers:
@@ -82,13 +91,13 @@ def exceeded_thresholds(
     found += _check(scope, connector.resource_thresholds, numbers.resources)
     found += _check(scope, connector.link_thresholds, numbers.links, _LINK)
     if rolling is not None:
-        resources, links = numbers.resources, numbers.links
+        resources, links = Numbers(), Numbers()
         for result in applied:
             resources += _applied(result["entity_types"])
             links += _applied(result["associations"])
         scope = f"{scope}, last {rolling.days:g} days"
-        found += _check(scope, rolling.resource_thresholds, resources)
-        found += _check(scope, rolling.link_thresholds, links, _LINK)
+        found += _check(scope, rolling.resource_thresholds, numbers.resources.following(resources))
+        found += _check(scope, rolling.link_thresholds, numbers.links.following(links), _LINK)
     return tuple(found)
 
 
