@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Column, Connection, MetaData, Table, func, insert, inspect, select, text, update
+from sqlalchemy import Column, Connection, MetaData, Row, Table, func, insert, inspect, select, text, update
 from sqlalchemy.schema import CreateIndex, Index
 
 from airflow_provider_idm.configuration.mappings import ConnectorMappings, MappedAssociation
 from airflow_provider_idm.configuration.model import EntityAssociation
 from airflow_provider_idm.repository.schema import Tables
+
+_FAR: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +72,8 @@ def find(connection: Connection, tables: Tables, mappings: ConnectorMappings) ->
 
 
 def preview(connection: Connection, tables: Tables, mappings: ConnectorMappings) -> Catalogue:
-    """Give a connector's identifiers numbers as ``register`` would; the caller's transaction is to be rolled back."""
-    _count_alone(connection, tables)
-    return _catalogue(_Writer(connection, tables, writes=True), mappings)
+    """Give a connector's identifiers numbers as ``register`` would, and write nothing: reading is all it needs."""
+    return _catalogue(_Pretender(connection, tables), mappings)
 
 
 def register(connection: Connection, tables: Tables, mappings: ConnectorMappings) -> Catalogue:
@@ -145,18 +146,27 @@ class _Writer:
 
     def put(self, table: Table, identifier: str, values: Mapping[str, Any], **scope: int) -> int:
         """Insert or update the row of an identifier, and return its number."""
-        where = [table.c[name] == value for name, value in scope.items()]
-        for row in self.connection.execute(select(table).where(*where)):
-            if row.Identifier.casefold() == identifier.casefold():
-                wanted = {"Identifier": identifier, **values}
-                if any(row._mapping[name] != value for name, value in wanted.items()):  # noqa: SLF001 - public API
-                    self._require_writing()
-                    self.connection.execute(update(table).where(table.c.Id == row.Id).values(**wanted))
-                return int(row.Id)
+        row = self.stored(table, identifier, scope)
+        if row is not None:
+            wanted = {"Identifier": identifier, **values}
+            if any(row._mapping[name] != value for name, value in wanted.items()):  # noqa: SLF001 - public API
+                self._require_writing()
+                self.connection.execute(update(table).where(table.c.Id == row.Id).values(**wanted))
+            return int(row.Id)
         self._require_writing()
-        number = (self.connection.scalar(select(func.max(table.c.Id))) or 0) + 1
+        number = self.highest(table) + 1
         self.connection.execute(insert(table).values(Id=number, Identifier=identifier, **values, **scope))
-        return int(number)
+        return number
+
+    def stored(self, table: Table, identifier: str, scope: Mapping[str, int]) -> Row[Any] | None:
+        """Return the row of an identifier, or None."""
+        where = [table.c[name] == value for name, value in scope.items()]
+        rows = self.connection.execute(select(table).where(*where))
+        return next((r for r in rows if r.Identifier.casefold() == identifier.casefold()), None)
+
+    def highest(self, table: Table) -> int:
+        """Return the highest number that was given."""
+        return int(self.connection.scalar(select(func.max(table.c.Id))) or 0)
 
     def _require_writing(self) -> None:
         if not self._writes:
@@ -224,3 +234,22 @@ class _Writer:
                 sqlite_where=copied.is_not(None),
             )
             self.connection.execute(CreateIndex(index, if_not_exists=True))
+
+
+class _Pretender(_Writer):
+    """Gives numbers that nothing stored has, and writes none of them."""
+
+    def __init__(self, connection: Connection, tables: Tables) -> None:
+        super().__init__(connection, tables, writes=False)
+        self._given: dict[str, int] = {}
+
+    def put(self, table: Table, identifier: str, values: Mapping[str, Any], **scope: int) -> int:
+        """Return the number that the row of an identifier has, or would have."""
+        del values
+        row = self.stored(table, identifier, scope)
+        if row is not None:
+            return int(row.Id)
+        # Far from what others may be given before the plan is done.
+        last = self._given.get(table.name) or self.highest(table) + _FAR
+        self._given[table.name] = last + 1
+        return last + 1

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Self
 
 from sqlalchemy import Connection, exc, inspect, make_url, select, update
 
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _UPGRADE_SECONDS = 300
-
-
-class _UndoneError(Exception):
-    """Rolls a transaction back."""
 
 
 class Repository:
@@ -148,13 +144,7 @@ class Repository:
     def preview(self, mappings: ConnectorMappings) -> Catalogue:
         """Return the numbers that a connector's identifiers have, or would have; nothing is stored."""
         with self.reading() as connection:
-            known = find(connection, self.tables, mappings)
-        if known:
-            return known
-        with suppress(_UndoneError), self.writing() as connection:
-            known = preview(connection, self.tables, mappings)
-            raise _UndoneError
-        return cast(Catalogue, known)
+            return preview(connection, self.tables, mappings)
 
     def allocate_ids(self, count: int) -> int:
         """Take ``count`` resource ids, committed at once so that they are never given again; return the first."""

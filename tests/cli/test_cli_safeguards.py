@@ -6,6 +6,7 @@ import getpass
 import json
 import re
 import shutil
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -582,3 +583,24 @@ def test_a_changed_configuration_is_planned_and_nothing_is_written(
     assert sorted((shell.folder / "exchange").rglob("*")) == exchange
     # Life goes on with the configuration that is in force.
     assert shell.json("synchronize", *HR, "--batch", pending)["state"] == "completed"
+
+
+@pytest.mark.parametrize("databases", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("change", [another_column, more_types])
+def test_a_plan_needs_no_more_than_to_read(shell: Shell, change: Callable[[str], str]) -> None:
+    shell.prepare("Code,Name,Manager,Title\np1,Ann,,T\n", "complete")
+    shell.run("synchronize", *HR, "--force")
+    file = shell.folder / "conf" / "hr.xml"
+    file.write_text(change(file.read_text(encoding="utf-8")), encoding="utf-8")
+    batch = shell.prepare("Code,Name,Manager,Title\np1,Ann,,T\np2,Bob,,U\n", "complete", "--plan-only")
+    reader, url = f"reader_{uuid.uuid4().hex}", sa.make_url(shell.repository)
+    owner = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with owner.connect() as connection:
+        connection.exec_driver_sql(f"CREATE ROLE {reader} LOGIN")
+        try:
+            connection.exec_driver_sql(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {reader}")
+            shell.repository = url.set(username=reader).render_as_string(hide_password=False)
+            assert shell.json("plan", *HR, "--batch", batch)["entity_types"]["Person"]["inserted"] == 1
+        finally:
+            connection.exec_driver_sql(f"DROP OWNED BY {reader}")
+            connection.exec_driver_sql(f"DROP ROLE {reader}")
