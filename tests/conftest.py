@@ -1,6 +1,7 @@
 """Fixtures of all tests: real databases, folders of their own, and how hard hypothesis tries.
 
-``HYPOTHESIS_PROFILE=thorough`` runs many more and longer examples than the default.
+``HYPOTHESIS_PROFILE=thorough`` runs many more and longer examples than the default; ``HYPOTHESIS_PROFILE=thousand``
+plans a thousand scenarios (``pytest tests/safeguards/test_plan_is_exact.py -k "sqlite and row_for_row"``).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ _COMMON: dict[str, Any] = {
 }
 settings.register_profile("default", max_examples=10, derandomize=True, database=None, **_COMMON)
 settings.register_profile("thorough", max_examples=400, **_COMMON)
+settings.register_profile("thousand", max_examples=250, **_COMMON)
 settings.register_profile("fast", max_examples=3, phases=[Phase.explicit, Phase.generate], **_COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
