@@ -89,10 +89,11 @@ def question_of(
 
 def unasked(result: SynchronizeResult, review: Review, why: str) -> str:
     """Return what a task says that fails instead of asking."""
+    which = f"--connector {result.connector} --batch {review.batch}"
     return (
         f"{text_for_log(result, review)}\n"
         f"Nothing was applied, and connector {result.connector} stays blocked. {why} Decide with "
-        f"'idm resume --connector {result.connector}' or 'idm reject --connector {result.connector}', or run a Complete."
+        f"'idm resume {which} --change-set {review.change_set[:LENGTH]}' or 'idm reject {which}', or run a Complete."
     )
 
 
@@ -186,7 +187,7 @@ class Decision:
             raise AirflowFailException(
                 f"{error}\nNothing was applied, and connector {self._connector} stays blocked by batch "
                 f"{self._waiting.batch}. When that is mended, clear this task to be asked again, or decide with "
-                f"'idm resume --connector {self._connector}' or 'idm reject --connector {self._connector}'."
+                "'idm resume' or 'idm reject'."
             ) from None
         if result is None and ask_again:
             result = _synchronize_alone(self._request, self._waiting.batch)
