@@ -38,6 +38,8 @@ CONFIGURATION = """<ConfigurationFile>
                             Column2="Manager" EntityPropertyMapping2="Person:code" />
 </ConfigurationFile>
 """
+ON_ONE = pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
+"""What the database has no part in is looked at with one of them."""
 HEADER = "Code,Name,Manager\n"
 PEOPLE = [f"p{n},Name {n},\n" for n in range(1, 9)]
 EIGHT = HEADER + "".join(PEOPLE)
@@ -119,6 +121,7 @@ def test_a_blocked_synchronization_says_why_and_what_to_do(shell: Shell) -> None
     ]
 
 
+@ON_ONE
 def test_every_command_that_is_told_to_run_runs(shell: Shell) -> None:
     batch = block(shell)
     _, err = shell.run("synchronize", *HR, code=3)
@@ -133,6 +136,7 @@ def test_every_command_that_is_told_to_run_runs(shell: Shell) -> None:
     assert f"batch {batch} of HR was applied" in err
 
 
+@ON_ONE
 def test_status_tells_of_a_block(shell: Shell) -> None:
     batch = block(shell)
 
@@ -174,6 +178,7 @@ def test_incremental_work_waits_behind_a_block(shell: Shell) -> None:
     assert names(shell) == ["p1", "p2", "p3", "p4", "p5", "p9"]
 
 
+@ON_ONE
 def test_force_is_for_one_batch(shell: Shell) -> None:
     batch = block(shell)
 
@@ -207,6 +212,7 @@ def test_resume_applies_what_is_blocked_and_tells_who_decided(shell: Shell) -> N
     assert re.search(r"was applied at [\d :-]+ UTC already \(resumed by Ada Lovelace at ", err)
 
 
+@ON_ONE
 def test_resume_as_json(shell: Shell) -> None:
     batch = block(shell)
 
@@ -255,6 +261,7 @@ def test_other_changes_within_the_thresholds_are_applied(shell: Shell) -> None:
     assert len(names(shell)) == 5
 
 
+@ON_ONE
 def test_a_decision_may_name_the_changes_it_is_about(shell: Shell) -> None:
     block(shell)
     seen = shell.json("status")["connectors"]["HR"]["blocked"]["change_set"]
@@ -268,6 +275,7 @@ def test_a_decision_may_name_the_changes_it_is_about(shell: Shell) -> None:
     assert shell.json("resume", *HR, "--change-set", seen[:12].upper())["decision"] == "resumed"
 
 
+@ON_ONE
 def test_a_decision_may_name_its_batch(shell: Shell) -> None:
     batch = block(shell)
     other = "00000000-0000-7000-8000-000000000000"
@@ -306,6 +314,7 @@ def test_reject_discards_and_asks_for_a_complete(shell: Shell) -> None:
     assert shell.json("status")["connectors"]["HR"]["state"] == "ready"
 
 
+@ON_ONE
 def test_reject_as_json(shell: Shell) -> None:
     batch = block(shell)
 
@@ -323,6 +332,7 @@ def test_reject_as_json(shell: Shell) -> None:
     }
 
 
+@ON_ONE
 def test_a_user_without_a_name_decides_too(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> str:
         raise KeyError("getpwuid(): uid not found: 1234")
@@ -339,6 +349,7 @@ WINDOW = {"days": 7, "MaximumDeletedLines": 3}
 SEVEN, SIX, FOUR = (HEADER + "".join(PEOPLE[:n]) for n in (7, 6, 4))
 
 
+@ON_ONE
 @pytest.mark.parametrize("given", ["json", "file", "environment", "by connector"])
 def test_limits_over_the_last_days(shell: Shell, given: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with_eight(shell)
@@ -373,6 +384,7 @@ def test_limits_over_the_last_days(shell: Shell, given: str, monkeypatch: pytest
 # ---------------------------------------------------------------------------------------------------------- plans
 
 
+@ON_ONE
 def test_a_plan_shows_what_would_block(shell: Shell) -> None:
     with_eight(shell)
     batch = shell.prepare(FIVE, "complete")
@@ -387,6 +399,7 @@ def test_a_plan_shows_what_would_block(shell: Shell) -> None:
     assert shell.json("status")["connectors"]["HR"]["state"] == "ready"
 
 
+@ON_ONE
 def test_a_plan_shows_some_changes(shell: Shell) -> None:
     with_eight(shell)
     shell.prepare(FIVE, "complete")
@@ -403,6 +416,22 @@ def test_a_plan_shows_some_changes(shell: Shell) -> None:
     assert re.search(r"^p8 +code +p8 *\n +name +Name 8 *$", out, re.MULTILINE)
 
 
+@ON_ONE
+def test_a_plan_of_several_batches_shows_the_changes_of_the_last(shell: Shell) -> None:
+    shell.prepare(EIGHT, "complete")
+    shell.run("synchronize", *HR, "--force")
+    shell.prepare(EIGHT + "p9,Ninth,\n", "incremental")
+    last = shell.prepare(EIGHT + "p9,Last,\n", "incremental")
+
+    out, err = shell.run("plan", *HR, "--show", "5")
+    assert "Person: 1 updated\n" in out
+    assert "Person: 1 inserted\n" not in out
+    assert err == f"the changes shown are those of batch {last}; --changes FILE writes them all\n"
+    out, _ = shell.run("plan", *HR, "--format", "markdown")
+    assert "The counts are of all these batches together; the changes shown are those of the last one." in out
+
+
+@ON_ONE
 def test_a_plan_as_json_shows_some_changes(shell: Shell) -> None:
     with_eight(shell)
     shell.prepare(FIVE, "complete")
@@ -440,6 +469,7 @@ def test_a_plan_as_json_shows_some_changes(shell: Shell) -> None:
     assert len(with_values[0]["shown"]) == 3
 
 
+@ON_ONE
 def test_a_plan_as_markdown_is_nothing_else(shell: Shell) -> None:
     with_eight(shell)
     shell.prepare(HEADER + "".join(PEOPLE[:4]) + "p5,@team <b>|,p1\n", "complete")

@@ -183,7 +183,11 @@ def test_counts_of_several_batches_have_no_percentages() -> None:
 
     assert "### Synchronization of `HR`\n" in shown
     assert "| `b` | Complete | pending |\n| `c` | Incremental | pending |" in shown
-    assert "The counts are of all these batches together." in shown
+    assert "The counts are of all these batches together.\n" in shown
+    assert (
+        "The counts are of all these batches together; the changes shown are those of the last one.\n"
+        in as_markdown(both, REVIEW)
+    )
     assert "| entity type | inserted | updated | deleted | unchanged | anomalies |" in shown
     assert "| `Person` | 2 | 2 | 3 | 8 | 0 |" in shown
 

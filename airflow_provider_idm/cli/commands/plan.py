@@ -173,6 +173,10 @@ def _show(result: SynchronizeResult, review: Review | None, *, show_values: bool
     show_counts(data)
     if review is not None and review.groups:
         show_changes(review, show_values=show_values)
+        if len([b for b in result.batches if b.state != "cancelled"]) > 1:
+            output.message(
+                f"the changes shown are those of batch {review.batch}; --changes FILE writes them all"
+            )
     for warning in result.warnings:
         output.warning(warning)
     if result.already_applied:

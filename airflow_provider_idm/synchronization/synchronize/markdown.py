@@ -195,7 +195,8 @@ class _Text:
         result = self._result
         lines: list[str] = []
         if self._is_of_several:
-            lines += ["The counts are of all these batches together.", ""]
+            sampled = "; the changes shown are those of the last one" if self._groups else ""
+            lines += [f"The counts are of all these batches together{sampled}.", ""]
         entity_types = {
             name: (
                 {"inserted": c.inserted, "updated": c.updated, "deleted": c.deleted},
