@@ -15,7 +15,7 @@ from airflow_provider_idm.errors import (
     TerminalError,
 )
 from airflow_provider_idm.hooks.airflow_exceptions import AirflowFailException, AirflowSkipException
-from airflow_provider_idm.operators.question import LENGTH, REJECT, Answer, Question
+from airflow_provider_idm.operators.question import LENGTH, REJECT, Answer, Question, is_name_of
 
 if TYPE_CHECKING:
     from airflow_provider_idm.repository.state import BatchRecord
@@ -210,7 +210,7 @@ class Decision:
         """Return the hash of what was approved, or what the answer calls it: that fits nothing that could be applied."""
         name = answer.change_set or self._waiting.shown
         known = self._waiting.change_set
-        return known if len(name) >= LENGTH and known.startswith(name) else name or "unknown"
+        return known if is_name_of(name, known) else name or "unknown"
 
     def _look(self) -> SynchronizeResult | None:
         """Look into the repository for what was decided elsewhere."""

@@ -54,6 +54,11 @@ class Answer:
     change_set: str | None
 
 
+def is_name_of(name: str, change_set: str) -> bool:
+    """Tell whether a name, as a question shows it or a person enters it, is that of a change set."""
+    return len(name) >= LENGTH and change_set.startswith(name)
+
+
 def can_be_answered() -> bool:
     """Tell whether this task runs under a scheduler: ``dag.test()`` and ``airflow tasks test`` would wait for ever."""
     from airflow.sdk.execution_time import task_runner

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, get_args
 
@@ -27,6 +28,7 @@ from airflow_provider_idm.operators.question import (
     ask,
     can_be_answered,
     check_can_wait,
+    is_name_of,
     read_answer,
     users_of,
     wait,
@@ -148,15 +150,17 @@ class WaitingOperator(IdmOperator):
         check_can_wait()
         question = question_of(result, review, show_values=self.show_values, timeout=self.response_timeout)
         shown = ask(context["ti"].id, question, self.assigned_users)
-        if shown.change_set != question.change_set:
-            self._tell_what_is_not_shown(question, text_for_log(result, review), context)
+        if not is_name_of(shown.change_set, question.change_set):
+            question = self._tell_what_is_not_shown(question, text_for_log(result, review), context)
         self._notify(question, context)
         self.log.info("Waiting for a decision: %s", question.subject)
         return Waiting.begin(review, shown.change_set, self.response_timeout)
 
-    def _tell_what_is_not_shown(self, question: Question, text: str, context: Context) -> None:
-        """Say elsewhere what is asked, where Airflow shows the question of before."""
+    def _tell_what_is_not_shown(self, question: Question, text: str, context: Context) -> Question:
+        """Say elsewhere what is asked, where Airflow shows the question of before; return it with how to answer."""
         name = question.change_set[:LENGTH]
+        how = f"Airflow still shows the question of before: choose *Resume* with the change set `{name}`."
+        question = replace(question, body=f"{question.body}\n{how}\n")
         told = {"subject": question.subject, "body": question.body, "change_set": name}
         context["ti"].xcom_push(key="question", value=told)
         self.log.warning(
@@ -165,6 +169,7 @@ class WaitingOperator(IdmOperator):
             name,
             text,
         )
+        return question
 
     def _notify(self, question: Question, context: Context) -> None:
         """Call the notifiers; the question can be answered whether or not they can tell of it."""

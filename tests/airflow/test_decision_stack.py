@@ -189,6 +189,9 @@ def test_other_changes_than_were_shown_are_asked_about_again(desk: Desk) -> None
 
     desk.stack.wait_for("another question", lambda: desk.xcom(TASK, "question"))
     question, again = desk.xcom(TASK, "question"), desk.question()
+    letter = (desk.case.folder / "letter.txt").read_text(encoding="utf-8")
+    assert letter.endswith(question["body"])
+    assert f"choose *Resume* with the change set `{question['change_set']}`" in question["body"]
     assert question["change_set"] not in first["body"]
     assert "`P3`" in question["body"]
     assert shows_nothing_personal(question["body"])
@@ -301,7 +304,7 @@ def test_a_killed_scheduler_loses_no_question(desk: Desk) -> None:
     desk.question()
     desk.stack.kill("scheduler")
     assert desk.answer("Resume") == 200
-    assert desk.task(TASK)["state"] == "scheduled"
+    assert desk.task(TASK)["state"] in {"scheduled", "deferred"}
     assert desk.case.hash() == desk.case.before
     desk.stack.start("scheduler")
 
