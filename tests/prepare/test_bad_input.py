@@ -192,6 +192,30 @@ def test_a_file_that_changes_while_it_is_read(
     assert desk.state() == {}
 
 
+@pytest.mark.parametrize(
+    "change", [lambda p: p.write_text(GOOD + "b,"), lambda p: p.unlink(), lambda p: p.write_text("")]
+)
+def test_a_file_that_changes_before_it_is_read(
+    full_desk: Desk, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], object]
+) -> None:
+    """Whatever is wrong with it then, its export has not ended yet: the same prepare may succeed later."""
+    desk = full_desk
+    desk.write("persons", "id,name,level,organization\n")
+    path = desk.write("organizations", "code,label\n")
+    read = FileMaker.read
+
+    def read_and_change(*arguments: Any) -> None:
+        read(*arguments)
+        change(path)
+
+    monkeypatch.setattr(FileMaker, "read", read_and_change)
+    with pytest.raises(
+        SourceChangedError, match=r"organizations\.csv changed while it was read; prepare again"
+    ):
+        desk.prepare()
+    assert desk.state() == {}
+
+
 def test_unknown_commands(desk: Desk) -> None:
     desk.write("persons", GOOD)
     desk.prepare()

@@ -25,7 +25,7 @@ from airflow_provider_idm.synchronization.prepare.invalid import InvalidValues
 from airflow_provider_idm.synchronization.prepare.lock import locked
 from airflow_provider_idm.synchronization.prepare.previous import PreviousStore
 from airflow_provider_idm.synchronization.prepare.request import PrepareRequest, PrepareResult
-from airflow_provider_idm.synchronization.prepare.source import SourceFile, is_utf8
+from airflow_provider_idm.synchronization.prepare.source import SourceChangedError, SourceFile, is_utf8
 from airflow_provider_idm.synchronization.prepare.targets import SUFFIXES, Target, targets_of
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def prepare(request: PrepareRequest) -> PrepareResult:
     """Cleanse a connector's source files and publish them as a batch.
 
     :raises SourceFileError: naming file and line, if a source file is missing or is not what its mapping expects.
+    :raises SourceChangedError: if a source file was written to while it was read; the same call may succeed later.
     :raises PrepareError: if the batch cannot be made whatever the files hold (date, chain, encoding).
     :raises ConnectorBlockedError: if it is an Incremental, and the connector's blocked batch awaits a decision.
     :raises LockedError: if another prepare of the connector does not end in time.
@@ -123,7 +124,13 @@ class _Prepare:
         with open_engine(self._build, request.memory_limit, request.threads) as connection:
             maker = FileMaker(connection, request, self._build, plan.previous)
             for table, source in sources.items():
-                maker.read(source, [t for t in self._targets if t.table == table], invalid)
+                try:
+                    maker.read(source, [t for t in self._targets if t.table == table], invalid)
+                except Exception:
+                    # Whatever is wrong with a file that somebody is writing may be right the next time.
+                    if not source.is_unchanged():
+                        raise SourceChangedError(source.path) from None
+                    raise
             for source in sources.values():
                 source.check_unchanged()
             if invalid.total and (invalid.in_keys or request.on_invalid_value == "fail"):

@@ -59,16 +59,19 @@ class SourceFile:
                 f"{path} cannot be read ({error.strerror}); expected a CSV source file"
             ) from error
 
+    def is_unchanged(self) -> bool:
+        """Tell whether the file is what it was when it was found."""
+        try:
+            return _state(self.path.stat()) == self.state
+        except OSError:
+            return False
+
     def check_unchanged(self) -> None:
         """Check that the file is what it was when it was found.
 
         :raises SourceChangedError: if it is not.
         """
-        try:
-            same = _state(self.path.stat()) == self.state
-        except OSError:
-            same = False
-        if not same:
+        if not self.is_unchanged():
             raise SourceChangedError(self.path)
 
 
