@@ -26,7 +26,7 @@ LINKS_INSERTED_SHARE: Final = ("MaxLinkPercentageInsertedLines",)
 LINKS_DELETED: Final = ("MaximumLinkDeletedLines", "MaxLinkPercentageDeletedLines")
 LINKS_DELETED_SHARE: Final = ("MaxLinkPercentageDeletedLines",)
 
-Damage = Callable[[Path, str], None]
+Damage = Callable[[Path, str], object]
 """Breaks the good export in a folder; the second argument is its separator."""
 
 
@@ -58,7 +58,7 @@ class Case:
     :param separator: only one separator makes sense; None for that of the mode.
     :param type: what the sources hold in mode Incremental.
     :param options: settings of the prepare.
-    :param while_reading: the damage happens after the first file was read.
+    :param after_reading: the damage happens while the export is read, after that table.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Case:
     modes: tuple[SynchronizationMode, ...] = (COMPLETE, INCREMENTAL)
     type: SourceType = SourceType.NONE
     options: Mapping[str, Any] = field(default_factory=dict)
-    while_reading: bool = False
+    after_reading: str | None = None
 
 
 def refused(

@@ -38,6 +38,7 @@ OF_ORGANIZATIONS = "HR-Organizations.csv"
 EMPTY = "the file is empty; expected a header with the column names"
 NO_KEY = "the mapped column 'EmployeeId' is missing"
 NOT_UTF_8 = "is not UTF-8; name the file's encoding"
+CHANGED = "changed while it was read; prepare again once its export has ended"
 NO_CSV = "is an HTML or XML page, not a CSV file"
 NUL_HEADER = "has NUL characters in its header"
 
@@ -72,6 +73,18 @@ def grow(path: Path) -> None:
     """Write on, as an export does that has not ended."""
     with path.open("ab") as file:
         file.write(b"0999999")
+
+
+def start_again(path: Path) -> None:
+    """Write the file from its beginning, as far as an export has come."""
+    path.write_bytes(path.read_bytes()[:4096])
+
+
+def replace_with_half(path: Path) -> None:
+    """Put another file in the file's place."""
+    other = path.with_suffix(".new")
+    other.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    other.replace(path)
 
 
 def zero_tail(content: bytes) -> bytes:
@@ -165,8 +178,11 @@ SETTINGS = (
     refused("read as Windows-1252", in_encoding("utf-8"), "bytes that are not cp1252", 11, file=OF_ORGANIZATIONS, options={"encoding": "cp1252"}),  # noqa: E501
     refused("read as UTF-16", in_encoding("utf-8"), "bytes that are not utf-16: UTF-16 stream does not start with BOM", 1, file=OF_ORGANIZATIONS, options={"encoding": "utf-16"}),  # noqa: E501
     refused("read with another separator", in_encoding("utf-8"), "the mapped column 'Code' is missing", 1, file=OF_ORGANIZATIONS, options={"separator": "|"}),  # noqa: E501
-    refused("still being written", on_file(PERSONS, grow), "changed while it was read; prepare again", error=SourceChangedError, while_reading=True),  # noqa: E501
-    refused("replaced while it is read", all_of(on_file(PERSONS, lambda p: p.rename(p.with_suffix(".old"))), on_file(PERSONS, lambda p: p.write_bytes(b""))), "changed while it was read; prepare again", error=SourceChangedError, while_reading=True),  # noqa: E501
+    refused("still being written", on_file(PERSONS, grow), CHANGED, error=SourceChangedError, after_reading=ORGANIZATIONS),  # noqa: E501
+    refused("begun anew while it is read", on_file(PERSONS, start_again), CHANGED, error=SourceChangedError, after_reading=ORGANIZATIONS),  # noqa: E501
+    refused("taken away while it is read", on_file(PERSONS, os.remove), CHANGED, error=SourceChangedError, after_reading=ORGANIZATIONS),  # noqa: E501
+    refused("written to after it was read", on_file(PERSONS, grow), CHANGED, error=SourceChangedError, after_reading=PERSONS),  # noqa: E501
+    refused("replaced after it was read", on_file(PERSONS, replace_with_half), CHANGED, error=SourceChangedError, after_reading=PERSONS),  # noqa: E501
 )  # fmt: skip
 
 FILES = (*NOTHING_THERE, *CUT_OFF, *OTHER_KINDS, *OTHER_ENCODINGS, *SETTINGS)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,14 +91,14 @@ def prepare(case: Case, site: Site, mode: SynchronizationMode, monkeypatch: pyte
     """Break the export as a case says, and prepare it; return the batch."""
     separator = case.separator or SEPARATORS[mode]
     write_export(site.sources, separator)
-    if not case.while_reading:
+    if case.after_reading is None:
         case.damage(site.sources, separator)
         return site.prepare(mode, type=case.type, **case.options).manifest.batch
     read = FileMaker.read
 
     def read_and_damage(maker: FileMaker, source: Any, *more: Any) -> None:
         read(maker, source, *more)
-        if source.path.name == f"{PERSONS}.csv":
+        if source.path.name == f"{case.after_reading}.csv":
             case.damage(site.sources, separator)
 
     with monkeypatch.context() as patch:
@@ -216,7 +217,7 @@ def test_the_good_export_after_broken_ones(
     with new_repository(start, makers[kind]) as repository:
         blocks = []
         for left in (1, 200):
-            rows(PERSONS, lambda all_rows, left=left: all_rows[:left])(site.sources, ",")
+            rows(PERSONS, itemgetter(slice(left)))(site.sources, ",")
             blocks.append(site.prepare(COMPLETE).manifest.batch)
             assert site.synchronize(repository).blocked_by == blocks[-1]
             assert Contents.read(repository, site.mappings) == untouched[kind][1]
