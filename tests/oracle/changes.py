@@ -22,8 +22,7 @@ TABLES = ("UR_ResourceChanges", "UR_ResourceLinkChanges", "UR_ResourceFileChange
 def planned_changes(frame: pd.DataFrame, batch: str | None = None) -> list[Change]:
     """Read a plan's changes, of one batch or of all."""
     rows = [
-        {c: None if v != v or v is None else v for c, v in row.items()}
-        for row in frame.to_dict("records")
+        {c: None if v != v or v is None else v for c, v in row.items()} for row in frame.to_dict("records")
     ]
     changes = []
     for row in rows:
