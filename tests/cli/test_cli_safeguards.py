@@ -392,11 +392,13 @@ def test_a_plan_shows_what_would_block(shell: Shell) -> None:
     out, err = shell.run("plan", *HR)
 
     assert re.search(r"Connector HR +MaxPercentageDeletedLines +33 % +37\.5 % +8", out)
-    assert err == f"HR would be blocked by batch {batch}\n"
-    assert shell.json("plan", *HR)["state"] == "blocked"
+    planned = shell.json("plan", *HR)
+    assert err == f"HR would be blocked by batch {batch}, change set {planned['change_set'][:12]}\n"
+    assert (planned["state"], planned["blocked_by"]) == ("blocked", batch)
     forced = shell.json("plan", *HR, "--force")
     assert (forced["state"], forced["thresholds"]) == ("completed", [])
     assert shell.json("status")["connectors"]["HR"]["state"] == "ready"
+    assert shell.json("synchronize", *HR, code=3)["change_set"] == planned["change_set"]
 
 
 @ON_ONE

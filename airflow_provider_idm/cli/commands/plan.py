@@ -129,14 +129,22 @@ def plan(
             if changes is not None:
                 _write(planned, changes)
             size = _sample_size(chosen, show, show_values=show_values)
-            result, review = planned.result, planned.sample(size) if size is not None else None
+            result = planned.result
+            # The hash is for a decision; without one, or changes to show, the plan is not gone through again.
+            review = planned.sample(size or 0) if size is not None or result.state == "blocked" else None
+    shown = review if size is not None else None
     if chosen is Format.MARKDOWN:
         _print_markdown(result, review, show_values=show_values)
     elif chosen is Format.JSON:
-        sample = {"changes": changes_as_dicts(review, show_values=show_values)} if review else {}
-        output.as_json(result.as_dict() | sample)
+        change_set = {"change_set": review.change_set if review else None}
+        sample = {"changes": changes_as_dicts(shown, show_values=show_values)} if shown else {}
+        output.as_json(result.as_dict() | change_set | sample)
     else:
-        _show(result, review, show_values=show_values)
+        _show(result, shown, show_values=show_values)
+        if result.state == "blocked" and review is not None:
+            output.message(
+                f"{result.connector} would be blocked by batch {review.batch}, change set {review.change_set[:12]}"
+            )
 
 
 def _format(chosen: Format | None, *, json: bool) -> Format:
@@ -183,8 +191,6 @@ def _show(result: SynchronizeResult, review: Review | None, *, show_values: bool
         output.message(f"{result.connector}: the batch was applied before; these are its counts")
     elif result.state == "nothing":
         output.message(f"{result.connector}: no batch is pending")
-    elif result.state == "blocked":
-        output.message(f"{result.connector} would be blocked by batch {result.blocked_by}")
 
 
 def _write(planned: Plan, path: Path) -> None:
