@@ -93,7 +93,7 @@ class BatchRun:
             warnings += self._unmapped() + self._given_up()
             result = self._result(difference, tuple(warnings))
             # The gate: what is decided here is decided before anything is written.
-            exceeded = self._exceeded(difference, stored)
+            exceeded = self._exceeded(difference)
             review = self._review(difference, stored) if exceeded and not self.forced else None
             if review is not None and not self._approved(review):
                 now = datetime.now(UTC)
@@ -108,11 +108,10 @@ class BatchRun:
 
     # ------------------------------------------------------------------------------------------------- gate
 
-    def _exceeded(self, difference: Difference, stored: Stored) -> tuple[ExceededThreshold, ...]:
+    def _exceeded(self, difference: Difference) -> tuple[ExceededThreshold, ...]:
         rolling = self.request.rolling
         return find_exceeded(
             difference,
-            stored,
             self.request.mappings,
             self.standing.counts,
             rolling=rolling,

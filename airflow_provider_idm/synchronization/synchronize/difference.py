@@ -46,6 +46,8 @@ class Difference:
 
     :param inserted_ids: how many provisional ids were given (``-1`` downwards).
     :param before: numbers stored before, exact where everything was read.
+    :param before_others: links stored of associations without a mapping; ``lost_links`` those that go with their
+        resources. By association's number.
     :param key_maps: the maps of keys made for it, which several associations share.
     :param concerned: associations that the batch concerns at all; only they have change tables.
     """
@@ -58,6 +60,8 @@ class Difference:
     associations: dict[str, AssociationCounts] = field(default_factory=dict)
     before_resources: dict[int, int] = field(default_factory=dict)
     before_links: dict[int, int] = field(default_factory=dict)
+    before_others: dict[int, int] = field(default_factory=dict)
+    lost_links: dict[int, int] = field(default_factory=dict)
     concerned: list[AssociationLayout] = field(default_factory=list)
     key_maps: set[str] = field(default_factory=set)
 
@@ -73,7 +77,8 @@ class Difference:
                 a.type: self.before_links[a.type] + c.inserted - c.deleted
                 for a in self.layout.associations
                 for c in [self.associations[a.mapped.identifier]]
-            },
+            }
+            | {n: self.before_others.get(n, 0) - lost for n, lost in self.lost_links.items()},
         )
 
     @property
@@ -109,6 +114,9 @@ def build_difference(
         _compare_resources(stored, entity, difference, counts)
     for association in layout.associations:
         _compare_links(stored, association, difference, files, counts)
+    difference.before_others = {n: c for n, c in counts.links.items() if n not in difference.before_links}
+    if any(c.deleted for c in difference.entity_types.values()):
+        difference.lost_links = stored.count_lost_links(layout)
     return difference
 
 

@@ -12,7 +12,6 @@ from airflow_provider_idm.configuration.model import RollingWindow
 from airflow_provider_idm.repository.state import APPLIED, BatchRecord
 from airflow_provider_idm.synchronization.synchronize.difference import Difference, StoredCounts
 from airflow_provider_idm.synchronization.synchronize.result import ExceededThreshold
-from airflow_provider_idm.synchronization.synchronize.stored import Stored
 from airflow_provider_idm.synchronization.synchronize.thresholds import (
     ConnectorNumbers,
     Numbers,
@@ -24,7 +23,6 @@ _INITIAL = SynchronizationMode.INITIAL.name.capitalize()
 
 def find_exceeded(
     difference: Difference,
-    stored: Stored,
     mappings: ConnectorMappings,
     counts: StoredCounts,
     *,
@@ -49,12 +47,11 @@ def find_exceeded(
         for a in layout.associations
         for c in [difference.associations[a.mapped.identifier]]
     }
-    lost = stored.count_lost_links(layout) if any(n.deleted for n in entity_types.values()) else 0
     numbers = ConnectorNumbers(
         entity_types,
         associations,
         Numbers(stored=_others(counts.resources, difference.before_resources)),
-        Numbers(deleted=lost, stored=_others(counts.links, difference.before_links)),
+        Numbers(deleted=sum(difference.lost_links.values()), stored=sum(difference.before_others.values())),
     )
     return exceeded_thresholds(mappings, numbers, rolling=rolling, applied=applied)
 

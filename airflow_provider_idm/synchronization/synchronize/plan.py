@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -15,9 +16,14 @@ from airflow_provider_idm.repository.catalogue import Catalogue
 from airflow_provider_idm.repository.state import CANCELLED, READY, ConnectorState
 from airflow_provider_idm.synchronization.exchange import folder_name
 from airflow_provider_idm.synchronization.exchange.manifest import Manifest
+from airflow_provider_idm.synchronization.synchronize.block import find_block
 from airflow_provider_idm.synchronization.synchronize.change_set import COLUMNS, SAMPLE, ChangeSet
 from airflow_provider_idm.synchronization.synchronize.changes import ChangeRows
-from airflow_provider_idm.synchronization.synchronize.difference import Difference, build_difference
+from airflow_provider_idm.synchronization.synchronize.difference import (
+    Difference,
+    StoredCounts,
+    build_difference,
+)
 from airflow_provider_idm.synchronization.synchronize.gate import applied_within, find_exceeded
 from airflow_provider_idm.synchronization.synchronize.layout import Layout, lay_out
 from airflow_provider_idm.synchronization.synchronize.queue import (
@@ -218,9 +224,7 @@ class _Comparison:
                 self.stored, self.layout, manifest, files, counts, given_ids=given_ids
             )
             self.changes.add(difference, ChangeRows(difference, self.stored, by_property=True))
-            exceeded = find_exceeded(
-                difference, self.stored, request.mappings, counts, rolling=request.rolling, applied=applied
-            )
+            exceeded = self._exceeded(difference, counts, applied)
             blocks = exceeded and not (request.force and is_last)
             planned = _result(request, step, difference, exceeded if blocks else ())
             result = result.followed_by(planned) if result else planned
@@ -234,6 +238,17 @@ class _Comparison:
                 applied.append(planned.as_dict())
             state = _followed_by(state, manifest)
         return result or SynchronizeResult(request.mappings.connector.identifier, NOTHING), steps[-1].manifest
+
+    def _exceeded(
+        self, difference: Difference, counts: StoredCounts, applied: list[Mapping[str, Any]]
+    ) -> tuple[ExceededThreshold, ...]:
+        """Return the thresholds that a batch exceeds; those on record for one that a later batch finds blocked."""
+        request, blocked = self.request, self.standing.state.blocked_batch
+        if request.batch is not None and difference.manifest.batch == blocked != request.batch:
+            block = find_block(request.repository, request.mappings.connector.identifier)
+            if block is not None:
+                return block.thresholds
+        return find_exceeded(difference, request.mappings, counts, rolling=request.rolling, applied=applied)
 
 
 def _followed_by(state: ConnectorState, manifest: Manifest) -> ConnectorState:

@@ -4,7 +4,7 @@ A plan of several pending batches needs, for the second one, what the first woul
 read once, and each difference is applied to that copy.
 
 Tables: ``state_n`` per entity type (as ``stored_n``), ``links_n`` (``r1``, ``r2``) and ``kept_n`` (``key1``, ``key2``,
-``reason``) per association.
+``reason``) per association, ``gone`` with the ids of deleted resources.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from airflow_provider_idm.engine import identifier
 from airflow_provider_idm.synchronization.synchronize.difference import Difference
 from airflow_provider_idm.synchronization.synchronize.layout import AssociationLayout, EntityLayout, Layout
-from airflow_provider_idm.synchronization.synchronize.stored import Stored
+from airflow_provider_idm.synchronization.synchronize.stored import Stored, deleted_resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +33,12 @@ class SimulatedState(Stored):
             self._make(association.table("links"), f"SELECT r1, r2 FROM {association.table('link')}")
             Stored.load_unresolved(self, association)
             self._make(association.table("kept"), f"SELECT * FROM {association.table('remembered')}")
+        self._make("gone", "SELECT NULL::BIGINT AS id WHERE false")
 
     def advance(self, difference: Difference) -> None:
         """Apply a difference to the copy."""
         duck = self.session.duck
+        duck.execute(f"INSERT INTO gone {deleted_resources(self.layout)}")
         for entity in self.layout.entity_types:
             duck.execute(f"DELETE FROM {_state(entity)} WHERE id IN (SELECT id FROM {entity.change})")
             duck.execute(
@@ -90,6 +92,12 @@ class SimulatedState(Stored):
         """Make ``target`` (``id``, ``pk``) from the copy."""
         states = " UNION ALL ".join(f"SELECT id, pk FROM {_state(e)}" for e in self.layout.entity_types)
         self._make(target, f"SELECT w.id, s.pk FROM ({query}) w JOIN ({states}) s ON s.id = w.id")
+
+    def count_lost_links(self, layout: Layout) -> dict[int, int]:
+        """Count those that are lost now, without those that earlier differences lost: they are not in the copy."""
+        before = self._count_links_of_others(layout, "SELECT id FROM gone")
+        both = f"SELECT id FROM gone UNION ALL {deleted_resources(layout)}"
+        return {n: c - before.get(n, 0) for n, c in self._count_links_of_others(layout, both).items()}
 
     def _make(self, table: str, query: str) -> None:
         self.session.duck.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {query}")

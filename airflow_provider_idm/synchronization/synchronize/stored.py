@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Column, Select, Table, and_, func, or_, select, union_all
+from sqlalchemy import literal as sql_literal
 from sqlalchemy.sql import FromClause
 
-from airflow_provider_idm.engine import scalar
 from airflow_provider_idm.repository.dialects import BulkSession
 from airflow_provider_idm.repository.schema import ID, Tables, text
 from airflow_provider_idm.synchronization.synchronize.layout import AssociationLayout, EntityLayout, Layout
@@ -108,29 +108,32 @@ class Stored:
         source = wanted.join(resources, resources.c.Id == wanted.c.id)
         self.session.load(select(wanted.c.id, resources.c.PrimaryKey.label("pk")).select_from(source), target)
 
-    def count_lost_links(self, layout: Layout) -> int:
-        """Count the links of associations without a mapping that go with the resources to be deleted."""
+    def count_lost_links(self, layout: Layout) -> dict[int, int]:
+        """Count the links of associations without a mapping that go with the resources to be deleted, by association."""
+        return self._count_links_of_others(layout, deleted_resources(layout))
+
+    def _count_links_of_others(self, layout: Layout, query: str) -> dict[int, int]:
+        """Count the links of associations without a mapping that have an end among the ids of a query."""
         if not layout.catalogue.others:
-            return 0
-        gone = " UNION ALL ".join(
-            f"SELECT id FROM {e.change} WHERE op = 'delete'" for e in layout.entity_types
-        )
-        ids = select(self.session.push("wanted_ids", gone, [Column("id", ID)]).c.id)
+            return {}
+        ids = select(self.session.push("wanted_ids", query, [Column("id", ID)]).c.id)
         links, resources = self.tables.resource_links, self.tables.resources
         lost = []
         for other in layout.catalogue.others:
             navigation = other.navigation1 or other.navigation2
+            number = sql_literal(other.id).label("type")
             if navigation is None:
                 ends = or_(links.c.R1_Id.in_(ids), links.c.R2_Id.in_(ids))
-                lost.append(select(links.c.R1_Id.label("id")).where(links.c.Type == other.id, ends))
+                lost.append(select(number).where(links.c.Type == other.id, ends))
             else:
                 of_type = other.entity_type1 if other.navigation1 else other.entity_type2
                 column = resources.c[navigation]
                 held = and_(column.is_not(None), or_(column.in_(ids), resources.c.Id.in_(ids)))
-                lost.append(select(resources.c.Id.label("id")).where(resources.c.Type == of_type, held))
+                lost.append(select(number).where(resources.c.Type == of_type, held))
         everything = union_all(*lost).subquery()
-        self.session.load(select(func.count().label("n")).select_from(everything), "lost_links")
-        return int(scalar(self.session.duck, "SELECT coalesce(n, 0) FROM lost_links"))
+        counted = select(everything.c.type, func.count().label("n")).group_by(everything.c.type)
+        self.session.load(counted, "lost_links")
+        return dict(self.session.duck.execute("SELECT type, n FROM lost_links").fetchall())
 
     def push_keys(self, query: str) -> Table:
         """Make the keys ``k`` of a DuckDB query a table that a statement may join."""
@@ -212,3 +215,8 @@ def stored_references(layout: AssociationLayout, number: int) -> str:
     column = layout.mapped.navigation1 if number == 1 else layout.mapped.navigation2
     ids = ("id AS r1", f'"{column}" AS r2') if number == 1 else (f'"{column}" AS r1', "id AS r2")
     return f'SELECT {", ".join(ids)} FROM {layout.side(number).stored} WHERE "{column}" IS NOT NULL'
+
+
+def deleted_resources(layout: Layout) -> str:
+    """Return the query for the ids of the resources that a difference deletes."""
+    return " UNION ALL ".join(f"SELECT id FROM {e.change} WHERE op = 'delete'" for e in layout.entity_types)
