@@ -52,7 +52,8 @@ def refused(desk: Desk, content: str | bytes, message: str, **options: Any) -> s
         ("id,name,level,name\n", "FILE, line 1: the column 'name' stands in the header more than once"),
         ("a,A,1,1\nb,B,2,2\n", "FILE, line 1: the mapped column 'id' is missing"),
         ("id,name,level,name\n" + "x," * 2000, "FILE, line 1: the column 'name' stands in the header more than once"),
-        ("x," * 2000 + "\n", ", x, x, x…"),
+        ("id," + "x," * 2000 + "\n", ", x, x, …"),
+        ("4711;Müller;3\n", "is missing. None of its 3 fields is a mapped column, so they are not shown: is there a header"),  # noqa: E501
         ('id,name,"level\n', "FILE, line 1: a quote in the header is never closed"),
         ('id,name,"level"x\n', "FILE, line 1: text follows a closing quote in the header"),
         (b"id,name,lev\xe9l\n", "FILE, line 1: the byte 0xE9 is not UTF-8; name the file's encoding with --encoding (in an operator: encoding)"),  # noqa: E501

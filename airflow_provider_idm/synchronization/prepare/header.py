@@ -192,13 +192,23 @@ def _quoted(text: str, at: int, place: _Place) -> tuple[str, int]:
         end += 2
 
 
+def _what_stands_there(names: Sequence[str], wanted: Collection[str]) -> str:
+    """Say what the header has instead; what may be a row of data, with somebody's values, is not repeated."""
+    known = {column.casefold() for column in wanted}
+    if not any(column.casefold() in known for column in names):
+        return (
+            f"None of its {len(names):,} fields is a mapped column, so they are not shown: is there a header at all, is "
+            "it the right file, and the right separator?"
+        )
+    listed = ", ".join(names)
+    return f"The header has: {listed[:LONGEST_LISTED]}{'…' if len(listed) > LONGEST_LISTED else ''}"
+
+
 def _check_names(names: Sequence[str], wanted: Collection[str], name: str, line: int) -> None:
     missing = [column for column in wanted if column not in names]
     if missing:
         described = "; ".join(_describe_missing(column, names) for column in missing)
-        listed = ", ".join(names)
-        more = "…" if len(listed) > LONGEST_LISTED else ""
-        fail(name, line, f"{described}. The header has: {listed[:LONGEST_LISTED]}{more}")
+        fail(name, line, f"{described}. {_what_stands_there(names, wanted)}")
     twice = [column for column, count in Counter(names).items() if count > 1 and column]
     if twice:
         fail(name, line, f"the column {', '.join(map(repr, twice))} stands in the header more than once")
