@@ -251,9 +251,14 @@ class Decision:
             )
         if record.state == "rejected":
             raise self._rejected(record.decided_by or "somebody", record.decided_at or record.finished_at)
-        who = f" by {record.decided_by}" if record.decided_by else ""
-        log.info("batch %s of %s was applied%s at %s", record.batch, self._connector, who, record.finished_at)
-        return _synchronize_alone(self._request, record.batch)
+        from airflow_provider_idm.synchronization.synchronize import SynchronizeResult
+
+        who, at = f" by {record.decided_by}" if record.decided_by else "", _time(record.finished_at)
+        log.info("batch %s of %s was applied%s at %s", record.batch, self._connector, who, at)
+        if not record.result:
+            return _synchronize_alone(self._request, record.batch)
+        # Whoever decided did it for this task, and what comes after the task is to go on as if it had been told so.
+        return replace(SynchronizeResult.from_dict(record.result, already_applied=True), by_this_task=True)
 
     def _rejected(self, by: str, at: datetime) -> AirflowFailException:
         return AirflowFailException(
