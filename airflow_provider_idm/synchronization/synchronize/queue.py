@@ -8,7 +8,13 @@ from datetime import datetime
 
 from airflow_provider_idm.configuration.enums import SourceType, SynchronizationMode
 from airflow_provider_idm.configuration.mappings import ConnectorMappings
-from airflow_provider_idm.errors import BatchCancelledError, BatchRejectedError, ChainError, SynchronizeError
+from airflow_provider_idm.errors import (
+    BatchCancelledError,
+    BatchRejectedError,
+    ChainError,
+    ConnectorBlockedError,
+    SynchronizeError,
+)
 from airflow_provider_idm.repository.state import (
     CANCELLED,
     NEEDS_COMPLETE,
@@ -140,6 +146,7 @@ def check_applicable(
 
     :param stored: how many resources of the connector the repository holds.
     :raises SynchronizeError: if it may not; the message says what to do instead.
+    :raises ConnectorBlockedError: if it holds changes, and those of another batch await a decision.
     """
     name = f"batch {manifest.batch} of {manifest.connector}"
     if manifest.fingerprint != mappings.fingerprint:
@@ -158,6 +165,13 @@ def check_applicable(
         raise SynchronizeError(
             f"{name} is an Initial, but the repository holds {stored:,} resources of {manifest.connector} already: "
             "use mode Complete"
+        )
+    if manifest.mode is SynchronizationMode.INCREMENTAL and state.blocked_batch not in {None, manifest.batch}:
+        raise ConnectorBlockedError(
+            f"{name} holds changes, but batch {state.blocked_batch} awaits a decision and is not before it in the "
+            f"exchange: resume or reject that one, or run a Complete of {manifest.connector}",
+            connector=manifest.connector,
+            batch=state.blocked_batch,
         )
     if manifest.mode is SynchronizationMode.INCREMENTAL and state.readiness == NEEDS_COMPLETE:
         rejected = state.message or f"batch {state.batch} was rejected"

@@ -68,6 +68,7 @@ def synchronize(request: SynchronizeRequest) -> SynchronizeResult:
     :raises BatchCancelledError: if its own batch was replaced by a later Complete.
     :raises BatchRejectedError: if its own batch was rejected.
     :raises SynchronizeError: if a batch cannot be applied as it is.
+    :raises ConnectorBlockedError: if it is an Incremental, and what is blocked is gone from the exchange.
     :raises ExchangeError: if a batch is missing or was altered.
     :raises TransientError: if database or exchange do not answer, or another synchronization took too long.
     """
