@@ -278,7 +278,7 @@ class Tables:
             "UJ_ConnectorStates",
             self.metadata,
             Column("Connector_Id", ForeignKey(self.connectors.c.Id), primary_key=True, autoincrement=False),
-            # Counts every apply: what was compared is still true as long as it stands where it was read.
+            # Counts every apply, block and rejection: what was compared is still true while it stands where it was read.
             Column("Revision", BigInteger, nullable=False),
             Column("LastBatch_Id", text(36)),
             Column("LastEffectiveDate", Moment),

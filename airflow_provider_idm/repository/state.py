@@ -166,7 +166,7 @@ def read_state_of(connection: Connection, tables: Tables, connector: str) -> Con
 def write_state(
     connection: Connection, tables: Tables, connector: int, before: ConnectorState, **values: Any
 ) -> bool:
-    """Write a connector's state by column; return False if somebody else applied a batch since ``before``."""
+    """Write a connector's state by column; return False if somebody else wrote it since ``before``."""
     table = tables.connector_states
     own = (table.c.Connector_Id == connector, table.c.Revision == before.revision)
     return connection.execute(update(table).where(*own).values(**values)).rowcount == 1

@@ -19,12 +19,14 @@ from airflow_provider_idm.repository.state import (
     forget_block,
     write_state,
 )
+from airflow_provider_idm.synchronization.exchange.manifest import Manifest
 from airflow_provider_idm.synchronization.synchronize.block import read_block
-from airflow_provider_idm.synchronization.synchronize.queue import Step, check_not_finished
+from airflow_provider_idm.synchronization.synchronize.queue import Step, check_not_finished, plan_queue
 from airflow_provider_idm.synchronization.synchronize.record import Approval
 from airflow_provider_idm.synchronization.synchronize.request import SynchronizeRequest, recall_options
 from airflow_provider_idm.synchronization.synchronize.result import BatchOutcome, SynchronizeResult
 from airflow_provider_idm.synchronization.synchronize.run import Ground, Run
+from airflow_provider_idm.synchronization.synchronize.standing import count_resources
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +83,7 @@ class _Decision(Run):
             self.request = recall_options(self.request, state.options)
             approval = Approval(change_set or state.change_set or "", by)
             return self.process(
-                Step(manifest),
+                self._step(manifest, ground),
                 ground.layout,
                 is_own=True,
                 resumed=self._task(state),
@@ -119,6 +121,19 @@ class _Decision(Run):
             )
         return state.blocked_batch
 
+    def _step(self, manifest: Manifest, ground: Ground) -> Step:
+        """Return the batch with those that it makes superfluous: it cancels them as it would have unasked."""
+        standing = ground.standing
+        steps = plan_queue(
+            ground.manifests,
+            standing.records,
+            standing.state,
+            fingerprint=self.request.mappings.fingerprint,
+            stored=count_resources(self.repository, ground.layout.catalogue, standing),
+            own=manifest,
+        )
+        return next((step for step in steps if step.manifest.batch == manifest.batch), Step(manifest))
+
     def _task(self, state: ConnectorState) -> tuple[int, int]:
         tasks = self.tables.task_instances
         with self.repository.reading() as connection:
@@ -143,6 +158,7 @@ class _Decision(Run):
                 tables,
                 connector,
                 state,
+                Revision=state.revision + 1,
                 State=NEEDS_COMPLETE,
                 StateSince=now,
                 StateTask_Id=None,

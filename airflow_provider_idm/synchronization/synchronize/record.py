@@ -130,6 +130,7 @@ class Record:
         thresholds = [asdict(t) for t in result.thresholds]
         self._write(
             {
+                "Revision": self.state.revision + 1,
                 "State": BLOCKED,
                 "StateSince": self.state.since if again else now,
                 "StateBatch_Id": manifest.batch,
