@@ -99,11 +99,10 @@ class BatchRun:
                 now = datetime.now(UTC)
                 result = self._as_blocked(result, exceeded, review)
                 self._block(stored, difference, result, now)
-                place_reports(difference, reports, self.folder.parent)
             else:
                 result = self._as_consented(result, exceeded)
                 now = self._apply(stored, difference, result, exceeded)
-                self._after_commit(difference, reports)
+            self._after_commit(result, difference, reports)
         return result, now
 
     # ------------------------------------------------------------------------------------------------- gate
@@ -197,15 +196,16 @@ class BatchRun:
             connection, self._tables, self.layout, self.step, self.standing.state, self.task_instance
         )
 
-    def _after_commit(self, difference: Difference, reports: Path) -> None:
-        """Do what is left; the batch is applied, so nothing here is an error any more."""
+    def _after_commit(self, result: SynchronizeResult, difference: Difference, reports: Path) -> None:
+        """Do what is left; the batch is applied or blocked, so nothing here is an error any more."""
+        state = result.batches[-1].state
         try:
             place_reports(difference, reports, self.folder.parent)
-            if difference.inserted_ids > MANY:
+            if state == APPLIED and difference.inserted_ids > MANY:
                 self.request.repository.analyze()
         except (OSError, IdmError) as error:
             log.warning(
-                "batch %s is applied, but not everything after it was done: %s", self._manifest.batch, error
+                "batch %s is %s, but not everything after it was done: %s", self._manifest.batch, state, error
             )
 
     def _change_rows(
