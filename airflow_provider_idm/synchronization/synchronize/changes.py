@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import Table
@@ -33,16 +33,26 @@ class ChangeRows:
 
     def resources(self, entity: EntityLayout) -> str:
         """Return the query for an entity type's changes; those of its files alone are not among them."""
-        own = {
-            identifier(name): item if self._by_property else name
-            for name, item in entity.columns
-            if name.startswith("C")
-        }
-        differs = " OR ".join(["c.op <> 'update'", *(f"c.{name} IS DISTINCT FROM s.{name}" for name in own)])
+        values = self._values(entity)
+        differs = " OR ".join(["c.op <> 'update'", *(v.differs for v in values)])
         return f"""SELECT c.op, {entity.type} AS type, c.id, c.pk,
-            CASE WHEN c.op <> 'insert' THEN {_changed_values(own, "s")} END AS old,
-            CASE WHEN c.op <> 'delete' THEN {_changed_values(own, "c")} END AS new
+            CASE WHEN c.op <> 'insert' THEN {_changed_values(values, "s")} END AS old,
+            CASE WHEN c.op <> 'delete' THEN {_changed_values(values, "c")} END AS new
             FROM {entity.change} c LEFT JOIN {entity.stored} s ON s.id = c.id WHERE {differs}"""
+
+    def _values(self, entity: EntityLayout) -> list[_Value]:
+        """Return the columns of an entity type's values; those that repeat another one's come into play on their own.
+
+        A unique key or display name follows its property's column. It differs alone where a property was made a key, or
+        somebody else wrote to the repository.
+        """
+        own = {item: identifier(name) for name, item in entity.columns if name.startswith("C")}
+        values = []
+        for name, item in entity.columns:
+            repeats = None if name.startswith("C") else own[item]
+            told = item if repeats is None else f"{item} ({name})"
+            values.append(_Value(identifier(name), told if self._by_property else name, repeats))
+        return values
 
     def links(self, association: AssociationLayout) -> str:
         """Return the query for an association's changes; the ends' primary keys are looked up first."""
@@ -132,17 +142,39 @@ class ChangeRowGatherer:
         return rows, table
 
 
-def _changed_values(columns: Mapping[str, str], alias: str) -> str:
-    """Return the expression for a JSON object: of an update's changed columns, else of all that have a value.
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """One column of a resource.
 
-    :param columns: the name that each (quoted) column has in the object.
+    :param column: quoted; ``name`` what it is called in a change's JSON object.
+    :param repeats: the column (quoted) whose value it repeats, or None.
     """
 
-    def member(column: str, name: str) -> str:
-        value = f"{alias}.{column}"
-        wanted = f"CASE WHEN c.op = 'update' THEN c.{column} IS DISTINCT FROM s.{column} ELSE {value} IS NOT NULL END"
-        prefix = literal(f"{json.dumps(name)}: ")
-        return f"CASE WHEN {wanted} THEN {prefix} || coalesce(to_json({value})::VARCHAR, 'null') END"
+    column: str
+    name: str
+    repeats: str | None
 
-    members = ", ".join(member(column, name) for column, name in columns.items())
+    @property
+    def differs(self) -> str:
+        """The condition that it changes."""
+        return f"c.{self.column} IS DISTINCT FROM s.{self.column}"
+
+    def is_told(self, alias: str) -> str:
+        """Return the condition that it is named: it changes, or a whole resource does; a repeated one changes alone."""
+        if self.repeats is None:
+            return f"CASE WHEN c.op = 'update' THEN {self.differs} ELSE {alias}.{self.column} IS NOT NULL END"
+        return (
+            f"c.op = 'update' AND {self.differs} AND c.{self.repeats} IS NOT DISTINCT FROM s.{self.repeats}"
+        )
+
+
+def _changed_values(values: list[_Value], alias: str) -> str:
+    """Return the expression for a JSON object: of an update's changed columns, else of all that have a value."""
+
+    def member(value: _Value) -> str:
+        prefix = literal(f"{json.dumps(value.name)}: ")
+        text = f"coalesce(to_json({alias}.{value.column})::VARCHAR, 'null')"
+        return f"CASE WHEN {value.is_told(alias)} THEN {prefix} || {text} END"
+
+    members = ", ".join(member(value) for value in values)
     return f"'{{' || array_to_string(list_filter([{members}], lambda m: m IS NOT NULL), ', ') || '}}'"
