@@ -26,7 +26,11 @@ from airflow_provider_idm.synchronization.synchronize.layout import Layout
 from airflow_provider_idm.synchronization.synchronize.queue import Step
 from airflow_provider_idm.synchronization.synchronize.record import Approval, Record
 from airflow_provider_idm.synchronization.synchronize.reports import place_reports, write_reports
-from airflow_provider_idm.synchronization.synchronize.request import SynchronizeRequest, remember_options
+from airflow_provider_idm.synchronization.synchronize.request import (
+    SynchronizeRequest,
+    recall_options,
+    remember_options,
+)
 from airflow_provider_idm.synchronization.synchronize.result import (
     BLOCKED,
     COMPLETED,
@@ -156,7 +160,10 @@ class BatchRun:
         """Keep the change rows and record the block; no resource and no link is touched."""
         kept = self._change_rows(stored, difference, _none_if_provisional)
         change_set = result.review.change_set if result.review else ""
-        options = remember_options(self.request)
+        # Who compares a batch again, to look at it, does not undo how it was asked for.
+        again = self._manifest.batch == self.standing.state.blocked_batch
+        asked = recall_options(self.request, self.standing.state.options) if again else self.request
+        options = remember_options(asked)
         with stored.session.apply() as connection:
             self._record(connection).block(result, change_set, options, now)
             for rows, table in kept:
