@@ -32,8 +32,11 @@ from tests.safeguards.blocks import (
     within,
 )
 from tests.safeguards.sources import COMPANY, EMPTY, SMALL, changed, content, limits, model_of
+from tests.synchronize.processes import start_together
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.safeguards.conftest import MakeFilled
 
 MODES = ("Complete", "Incremental")
@@ -132,6 +135,38 @@ def test_a_retry_keeps_one_set_of_change_rows(harness: Harness, mode: str) -> No
     assert {n: len(rows) for n, rows in after.items()} == {n: len(rows) for n, rows in before.items()}
     assert (row["StateSince"], row["ChangeSet"]) == (former["StateSince"], former["ChangeSet"])
     assert task_row(harness, former["StateTask_Id"])["State"] == "cancelled"
+    check_blocked(harness, batch)
+
+
+def test_two_processes_find_the_same_block(harness: Harness, tmp_path: Path) -> None:
+    batch = harness.publish(too_much(), "Complete")
+    told = {"thresholds": harness.shape.thresholds, "batch": batch}
+
+    said = start_together(tmp_path, [(harness, "company", told)] * 2)
+
+    assert [s["result"]["state"] for _, s in said] == ["blocked", "blocked"]
+    assert said[0][1]["result"]["change_set"] == said[1][1]["result"]["change_set"]
+    check_blocked(harness, batch)
+
+
+@pytest.mark.parametrize("damage", ["gone", "garbage", "says ready"])
+def test_what_the_exchange_says_is_made_up_by_whoever_comes_next(harness: Harness, damage: str) -> None:
+    """An agent reads it there; that it was lost must not let Incrementals go on."""
+    batch = block(harness)
+    note = next(harness.exchange_folder.rglob("state.json"))
+    match damage:
+        case "gone":
+            note.unlink()
+        case "garbage":
+            note.write_text("{", encoding="utf-8")
+        case _:
+            note.write_text(
+                note.read_text(encoding="utf-8").replace('"blocked"', '"ready"'), encoding="utf-8"
+            )
+    own = harness.publish(difference(COMPANY, too_much(), too_much(1)), "Incremental")
+
+    assert harness.synchronize(batch=own).state == "blocked"
+
     check_blocked(harness, batch)
 
 
