@@ -189,13 +189,19 @@ def forget_block(
         end_task(connection, tables, task_instance, was=BLOCKED, **values)
 
 
-def read_batches(connection: Connection, tables: Tables, connector: int) -> dict[str, BatchRecord]:
-    """Return every batch of a connector that the repository is done with, by id."""
+def read_batches(
+    connection: Connection, tables: Tables, connector: int, batch: str | None = None
+) -> dict[str, BatchRecord]:
+    """Return every batch of a connector that the repository is done with, by id.
+
+    :param batch: this one alone, if it is among them.
+    """
     table, tasks = tables.batches, tables.task_instances
+    wanted = (table.c.Connector_Id == connector, *(() if batch is None else (table.c.Id == batch,)))
     found = (
         select(table, tasks.c.DecidedBy, tasks.c.DecidedAt)
         .select_from(table.outerjoin(tasks, tasks.c.Id == table.c.TaskInstance_Id))
-        .where(table.c.Connector_Id == connector)
+        .where(*wanted)
         .order_by(table.c.FinishedAt, table.c.Id)
     )
     return {

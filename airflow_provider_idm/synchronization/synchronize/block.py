@@ -60,7 +60,7 @@ def read_decision(repository: Repository, connector: str, batch: str) -> BatchRe
         number = connector_id(connection, repository.tables, connector)
         if number is None:
             return None
-        return read_batches(connection, repository.tables, number).get(batch)
+        return read_batches(connection, repository.tables, number, batch).get(batch)
 
 
 def read_block(connection: Connection, tables: Tables, connector: str, state: ConnectorState) -> Block | None:
