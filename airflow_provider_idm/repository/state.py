@@ -35,7 +35,7 @@ class BatchRecord:
 
     :param state: ``applied``, ``cancelled`` or ``rejected``.
     :param finished_at: when it was applied or cancelled (UTC).
-    :param result: what applying it did, as the synchronization reported it.
+    :param told: what applying it did, as JSON text: thousands of them are read for the few that matter.
     :param task_instance: the task instance that did it.
     :param consent: ``forced`` or ``resumed`` if it was applied although it exceeded the thresholds.
     :param decided_by: who resumed or rejected it, ``decided_at`` when (UTC).
@@ -47,11 +47,16 @@ class BatchRecord:
     effective_date: datetime
     finished_at: datetime
     replaced_by: str | None
-    result: Mapping[str, Any] | None
+    told: str | None = field(repr=False)
     task_instance: int | None = None
     consent: str | None = None
     decided_by: str | None = None
     decided_at: datetime | None = None
+
+    @property
+    def result(self) -> Mapping[str, Any] | None:
+        """What applying it did, as the synchronization reported it."""
+        return json.loads(self.told) if self.told else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +217,7 @@ def read_batches(
             row.EffectiveDate,
             row.FinishedAt,
             row.ReplacedBy,
-            json.loads(row.Result) if row.Result else None,
+            row.Result,
             row.TaskInstance_Id,
             row.Consent,
             row.DecidedBy if row.State != CANCELLED else None,

@@ -70,9 +70,10 @@ def applied_within(
         return []
     begin = (now or datetime.now(UTC)) - timedelta(days=rolling.days)
     return [
-        r.result
+        result
         for r in records
-        if r.state == APPLIED and r.result and not r.consent and r.mode != _INITIAL and r.finished_at > begin
+        if r.state == APPLIED and r.finished_at > begin and not r.consent and r.mode != _INITIAL
+        if (result := r.result)
     ]
 
 
