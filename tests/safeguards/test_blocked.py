@@ -317,7 +317,7 @@ def test_several_dated_completes_each_take_the_place_of_the_one_before(harness: 
 
 def test_one_connector_does_not_block_another(harness: Harness, make_filled: MakeFilled) -> None:
     from tests.oracle.shapes import DIRECTORY
-    from tests.safeguards.test_threshold_matrix import directory
+    from tests.safeguards.test_threshold_rules import directory
 
     batch = block(harness)
     other = Harness(DIRECTORY, harness.url, harness.folder / "other")
