@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_idm.configuration.arguments import parse_source_type
 from airflow_provider_idm.configuration.rolling import parse_rolling_window
+from airflow_provider_idm.errors import ConfigurationError
 from airflow_provider_idm.operators.base import IdmOperator
 from airflow_provider_idm.operators.decision import settle
 from airflow_provider_idm.operators.run import origin
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from airflow_provider_idm.configuration import ConnectorMappings
     from airflow_provider_idm.configuration.model import RollingWindow
     from airflow_provider_idm.hooks.idm import IdmHook
-    from airflow_provider_idm.synchronization.synchronize import SynchronizeRequest
+    from airflow_provider_idm.synchronization.synchronize import Plan, SynchronizeRequest
 
 
 class SynchronizeTaskOperator(WaitingOperator):
@@ -48,9 +49,11 @@ class SynchronizeTaskOperator(WaitingOperator):
         ``{"days": 7, "MaximumDeletedLines": 500}``, with the names that the XML gives a connector's thresholds.
     :param skip_if_blocked: skip the task while another batch of the connector awaits a decision.
     :param dry_run: only say what would change. The batch may come from a prepare with ``dry_run``.
+    :param changes: file that a dry run writes every change to, with old and new values: ``.csv``, ``.parquet`` or
+        ``.json``.
     :param working_directory: folder to work in instead of the connection's work folder.
     :param memory_limit: memory that the task may use for its data, e.g. ``1GB``; more goes to disk.
-    :raises ConfigurationError: if ``rolling_thresholds`` are wrong.
+    :raises ConfigurationError: if ``rolling_thresholds`` are wrong, or ``changes`` are wanted of no dry run.
     """
 
     dry_run: bool  # type: ignore[assignment]  # hides the base class's method, which nothing calls
@@ -59,6 +62,7 @@ class SynchronizeTaskOperator(WaitingOperator):
         "connector",
         "batch",
         "type",
+        "changes",
         "working_directory",
     )
 
@@ -75,6 +79,7 @@ class SynchronizeTaskOperator(WaitingOperator):
         rolling_thresholds: Mapping[str, Any] | None = None,
         skip_if_blocked: bool = False,
         dry_run: bool = False,
+        changes: str | None = None,
         working_directory: str | None = None,
         memory_limit: str = "1GB",
         **kwargs: Any,
@@ -90,11 +95,16 @@ class SynchronizeTaskOperator(WaitingOperator):
         self.rolling_thresholds = rolling_thresholds
         self.skip_if_blocked = skip_if_blocked
         self.dry_run = dry_run
+        self.changes = changes
         self.working_directory = working_directory
         self.memory_limit = memory_limit
         self._takes_batch = batch is not None
         if rolling_thresholds is not None:
             parse_rolling_window(rolling_thresholds, self._rolling_place)
+        if changes is not None and not dry_run:
+            raise ConfigurationError(
+                f"task {self.task_id}: changes are written by a dry run; set dry_run=True"
+            )
 
     def perform(self, context: Context) -> dict[str, Any]:
         """Synchronize, or plan it; return the counts."""
@@ -161,6 +171,7 @@ class SynchronizeTaskOperator(WaitingOperator):
                 batch=self.batch,
                 type=parse_source_type(self.type),
                 allow_backwards=self.allow_backwards,
+                force=self.force_synchronization,
                 rolling=self._rolling_window(hook),
                 memory_limit=self.memory_limit,
             )
@@ -168,4 +179,11 @@ class SynchronizeTaskOperator(WaitingOperator):
                 self.log.info("Nothing is changed; this is what a synchronization would do.")
                 for line in plan.as_text().splitlines():
                     self.log.info(line)
+                if self.changes:
+                    self._write(plan, Path(self.changes))
                 return plan.as_dict()
+
+    def _write(self, plan: Plan, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()  # what the disk refuses is told before the data library says so in its own words
+        self.log.info("%s changes are in %s.", f"{plan.write_changes(path):,}", path)

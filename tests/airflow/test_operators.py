@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from airflow_provider_idm.configuration import connector_mappings, read_configuration
@@ -168,6 +169,60 @@ def test_a_dry_run_tells_what_would_change_and_changes_nothing(
     assert "Nothing is changed" in "".join(capfd.readouterr())
     assert [key for key, _, _ in persons(airflow_home, configuration)] == ["1", "2", "3"]
     assert hr(DAY_2, mode="Incremental").state == "success", "the dry run left 'previous' alone"
+
+
+@pytest.mark.parametrize("name", ["changes.csv", "changes.parquet", "changes.json"])
+def test_a_dry_run_writes_every_change_with_its_values(hr, tmp_path: Path, name: str) -> None:
+    hr(DAY_1)
+
+    file = tmp_path / "{{ dag.dag_id }}" / name
+    run = hr(DAY_2, prepare="dry_run=True", synchronize=f"dry_run=True, changes={str(file)!r}")
+
+    assert run.state == "success"
+    with duckdb.connect() as duck:
+        file = tmp_path / "hr" / name
+        rows = duck.sql(f"SELECT kind, operation, key1::INT, key2::INT, old, new FROM '{file}'").fetchall()
+    assert [row[:4] for row in rows] == [
+        ("resource", "delete", 3, None),
+        ("resource", "insert", 9, None),
+        ("link", "insert", 9, 1),
+    ]
+    assert "Anna Brûlé" in rows[0][4]
+    assert "Björk" in rows[1][5]
+
+
+def test_a_file_of_changes_that_cannot_be_written_fails_at_once(
+    hr, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "taken").touch()
+
+    run = hr(
+        DAY_1, prepare="dry_run=True", synchronize=f"dry_run=True, changes='{tmp_path}/taken/changes.csv'"
+    )
+
+    assert run.state == "failed"
+    assert f"{tmp_path}/taken is a file where a folder is needed" in "".join(capfd.readouterr())
+
+
+def test_changes_are_written_by_a_dry_run_alone() -> None:
+    with pytest.raises(
+        ConfigurationError, match="task x: changes are written by a dry run; set dry_run=True"
+    ):
+        SynchronizeTaskOperator(task_id="x", connector="HR", changes="changes.csv")
+
+
+@pytest.mark.parametrize(("force", "state"), [(False, "blocked"), (True, "completed")])
+def test_a_dry_run_with_force_ignores_the_thresholds_as_the_synchronization_would(
+    hr, configuration: Path, force: bool, state: str
+) -> None:
+    hr(DAY_1)
+    limit = {"days": 7, "MaximumDeletedLines": 1}
+    gone = "".join(DAY_1.splitlines(keepends=True)[:2])
+
+    more = f"dry_run=True, force_synchronization={force}, rolling_thresholds={limit}"
+    run = hr(gone, prepare="dry_run=True", synchronize=more)
+
+    assert run.xcoms["synchronize", "return_value"]["state"] == state
 
 
 def test_a_cleared_synchronize_reports_what_it_did_and_changes_nothing(hr) -> None:
