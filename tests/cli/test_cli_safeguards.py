@@ -146,6 +146,9 @@ def test_status_tells_of_a_block(shell: Shell) -> None:
         rf"^HR is blocked since [\d :-]+ UTC by batch {batch}: 2 thresholds are exceeded", out, re.MULTILINE
     )
     assert f"\n  {MAXIMUM}\n  {PERCENTAGE}\n  look:    idm plan conf --connector HR --batch {batch}" in out
+    assert re.search(rf"^last applied: batch (?!{batch})\S+\nentity type ", out, re.MULTILINE), (
+        "whose counts follow"
+    )
     status = shell.json("status")["connectors"]["HR"]
     assert status["state"] == "blocked"
     assert status["blocked"]["batch"] == batch

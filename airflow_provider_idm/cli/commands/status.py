@@ -114,6 +114,7 @@ def _show(data: Mapping[str, Any]) -> None:
     output.table(("unreadable batch", "why"), ((b["id"], b["message"]) for b in data["unreadable"]))
     last = next((b for b in reversed(data["batches"]) if b["id"] == data["last_batch"] and b["result"]), None)
     if last is not None:
+        typer.echo(f"last applied: batch {last['id']}")  # not the one that may be blocked
         show_counts(last["result"])
 
 
