@@ -117,14 +117,19 @@ def test_the_python_example_plans(walkthrough: tuple[Path, list[str]], environme
     assert "### Synchronization of `HR`: blocked by a threshold\n" in printed
 
 
-def test_the_state_of_a_plan_can_be_asked_for(
-    walkthrough: tuple[Path, list[str]], environment: dict[str, str]
+@pytest.mark.parametrize(("force", "passes"), [("", "no"), (" --force", "yes")])
+def test_a_job_can_fail_where_a_plan_would_be_blocked(
+    walkthrough: tuple[Path, list[str]], environment: dict[str, str], force: str, passes: str
 ) -> None:
     folder, _ = walkthrough
     places = "export IDM_CONFIGURATION=conf IDM_REPOSITORY=sqlite:///repository.db IDM_EXCHANGE=exchange IDM_WORK=work"
+    batch = "batch=$(idm prepare --connector HR --mode complete --plan-only --sources sources 2> /dev/null)"
     (example,) = blocks("sh")
+    example = example.replace("--json", f"--json{force}")
 
-    assert bash(f"{places}\n{example}", folder, environment) == ""
+    printed = bash(f"{places}\n{batch}\n{example.rstrip()} && echo yes || echo no", folder, environment)
+
+    assert printed.splitlines()[-1] == passes
 
 
 def variables(given: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:
