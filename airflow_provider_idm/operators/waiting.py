@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, get_args
 
-from airflow_provider_idm.errors import ConfigurationError
+from airflow_provider_idm.errors import ConfigurationError, ResourcesError, TransientError
 from airflow_provider_idm.hooks.airflow_exceptions import AirflowFailException
 from airflow_provider_idm.operators.base import IdmOperator
 from airflow_provider_idm.operators.decision import (
@@ -111,13 +111,19 @@ class WaitingOperator(IdmOperator):
         """
         kept = Waiting(**waiting)
         answer = read_answer(event)
-        unusable = answer is None and event.get("error_type") != "timeout"
-        with self.errors_as_states(), self.request(context) as request:
-            decision = Decision(request, kept, self.response_timeout)
-            result = decision.take(answer, ask_again=unusable)
-            if result is None:
-                self._wait(kept, context)
-            return self.conclude(result, request, context)
+        only_looks = answer is None and event.get("error_type") == "timeout"
+        try:
+            with self.errors_as_states(), self.request(context) as request:
+                decision = Decision(request, kept, self.response_timeout)
+                result = decision.take(answer, ask_again=answer is None and not only_looks)
+                if result is None:
+                    self._wait(kept, context)
+                return self.conclude(result, request, context)
+        except TransientError as error:
+            if not only_looks or isinstance(error, ResourcesError):
+                raise
+            self.log.warning("Whether something was decided elsewhere cannot be told now: %s", error)
+            self._wait(kept, context)
 
     def conclude(
         self, result: SynchronizeResult, request: SynchronizeRequest, context: Context
@@ -189,7 +195,7 @@ class WaitingOperator(IdmOperator):
             kept.change_set,
             method="resume",
             kwargs=kept.as_kwargs(),
-            timeout=max(timeout, timedelta(seconds=1)),
+            timeout=max(timeout, SHORTEST_POLL),
         )
 
     def _check_period(self, parameter: str, value: object, least: timedelta) -> None:

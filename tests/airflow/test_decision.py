@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -336,8 +338,6 @@ def test_a_run_without_a_scheduler_fails_at_once(
 
 
 def test_before_airflow_3_3_a_task_waits_with_a_trigger(monkeypatch: pytest.MonkeyPatch) -> None:
-    from uuid import UUID
-
     from airflow.sdk.exceptions import TaskDeferred
 
     monkeypatch.setattr(question, "TaskAwaitingInput", None)
@@ -369,8 +369,6 @@ def test_before_airflow_3_3_the_standard_provider_is_needed(monkeypatch: pytest.
     airflow_exceptions.TaskAwaitingInput is None, reason="Airflow 3.1 and 3.2 have no such state"
 )
 def test_since_airflow_3_3_a_task_waits_without_one() -> None:
-    from uuid import UUID
-
     task = SynchronizeTaskOperator(task_id="s", connector="HR")
 
     with pytest.raises(airflow_exceptions.TaskAwaitingInput) as caught:
@@ -379,3 +377,31 @@ def test_since_airflow_3_3_a_task_waits_without_one() -> None:
         )
 
     assert (caught.value.method_name, caught.value.timeout) == ("resume", timedelta(minutes=1))
+
+
+@pytest.mark.skipif(
+    airflow_exceptions.TaskAwaitingInput is None, reason="Airflow 3.1 and 3.2 have no such state"
+)
+@pytest.mark.parametrize(("remaining", "waits"), [(None, 60), (3600, 60), (30, 30), (1, 10), (-5, 10)])
+def test_a_database_that_is_away_while_a_task_looks_loses_no_question(
+    monkeypatch: pytest.MonkeyPatch, remaining: int | None, waits: int
+) -> None:
+    """The task looks again; never so soon that its process might still be taken for running."""
+
+    def gone(*_: object) -> None:
+        raise RepositoryUnavailableError("the database does not answer")
+
+    monkeypatch.setattr(SynchronizeTaskOperator, "request", gone)
+    task = SynchronizeTaskOperator(task_id="s", connector="HR")
+    deadline = None if remaining is None else (datetime.now(UTC) + timedelta(seconds=remaining)).isoformat()
+    kept = Waiting("b", "0" * 64, "0" * 64, "2026-03-01T06:00:00+00:00", deadline).as_kwargs()
+    context: Any = {"ti": SimpleNamespace(id=UUID(int=7))}
+
+    with pytest.raises(airflow_exceptions.TaskAwaitingInput) as caught:
+        task.resume(context, {"error": "The timeout has passed", "error_type": "timeout"}, **kept)
+
+    assert (caught.value.method_name, caught.value.kwargs) == ("resume", kept)
+    assert round(caught.value.timeout.total_seconds()) == waits
+
+    with pytest.raises(RepositoryUnavailableError):
+        task.resume(context, {"chosen_options": ["Resume"]}, **kept)
