@@ -78,11 +78,14 @@ def question_of(
     unanswered = f" Without an answer within {spell(timeout)} they are rejected." if timeout else ""
     body = (
         f"{as_markdown(result, review, show_values=show_values, limit=_BODY)}\n"
-        "**Resume** applies exactly these changes. **Reject** discards them; the connector then needs a Complete. So do "
-        f"`idm resume` and `idm reject`.{unanswered}\n\n"
-        "Should this question come back after *Resume*, the changes have become others. Airflow cannot change its text: "
-        "what is asked then stands in the task's log and in its XCom `question`, and *Resume* needs the name of that "
-        "change set in the field below.\n"
+        "**Resume** applies exactly these changes; should they be others by then, only if those keep the thresholds, "
+        "else this is asked again. **Reject** discards them; no Incremental is applied then before a Complete is. "
+        f"`idm resume` and `idm reject` do the same.{unanswered}\n\n"
+        "Until somebody decides, nothing of this is applied, and Incrementals wait. A later Complete that keeps the "
+        "thresholds takes its place.\n\n"
+        "If this question comes back after *Resume*, the changes have become others, but Airflow cannot change this "
+        "text: read them in the task's log or its XCom `question`, enter the change set that is named there in the "
+        "field below, and choose *Resume*.\n"
     )
     return Question(subject(result), body, review.change_set)
 

@@ -176,7 +176,9 @@ def test_the_question_tells_what_is_needed_and_no_values(desk: Desk) -> None:
         "`MaximumDeletedLines`",
         "`P4`",
         desk.batch,
+        "**Reject** discards them; no Incremental is applied then before a Complete is.",
         "Without an answer within 7 days they are rejected",
+        "Until somebody decides, nothing of this is applied",
     ):
         assert part in asked.body
     assert not any(name in asked.body for name in NAMES)
