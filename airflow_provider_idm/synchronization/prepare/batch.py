@@ -39,10 +39,16 @@ class Plan:
 
 
 def published_before(request: PrepareRequest, channel: ConnectorExchange) -> Manifest | None:
-    """Return the batch that the asking task instance has published already, or None."""
+    """Return the batch that the asking task instance has published already, or None.
+
+    One that was rejected is not returned: whoever runs the task again then has corrected the source, and means that.
+    """
     own = channel.by_origin(request.origin, plan_only=request.plan_only)
     wanted = (request.mode, request.type, request.mappings.fingerprint)
-    return own if own and (own.mode, own.type, own.fingerprint) == wanted else None
+    if own is None or (own.mode, own.type, own.fingerprint) != wanted:
+        return None
+    note = channel.finished().get(own.batch)
+    return own if note is None or note.state != "rejected" else None
 
 
 def plan_batch(

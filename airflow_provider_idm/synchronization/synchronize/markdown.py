@@ -197,6 +197,11 @@ class _Text:
         if self._is_of_several:
             sampled = "; the changes shown are those of the last one" if self._groups else ""
             lines += [f"The counts are of all these batches together{sampled}.", ""]
+        elif result.before is not None:
+            lines += [
+                "The counts and changes are those of the blocked batch alone, not of those before it.",
+                "",
+            ]
         entity_types = {
             name: (
                 {"inserted": c.inserted, "updated": c.updated, "deleted": c.deleted},
@@ -242,7 +247,8 @@ class _Text:
 
     @property
     def _is_of_several(self) -> bool:
-        return len([b for b in self._result.batches if b.state != "cancelled"]) > 1
+        batches = [b for b in self._result.batches if b.state != "cancelled"]
+        return len(batches) > 1 and self._result.before is None
 
     # -------------------------------------------------------------------------------------------- warnings
 

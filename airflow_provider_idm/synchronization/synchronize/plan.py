@@ -33,7 +33,7 @@ from airflow_provider_idm.synchronization.synchronize.queue import (
     check_type,
     plan_queue,
 )
-from airflow_provider_idm.synchronization.synchronize.request import PlanRequest
+from airflow_provider_idm.synchronization.synchronize.request import PLAN, PlanRequest
 from airflow_provider_idm.synchronization.synchronize.result import (
     BLOCKED,
     COMPLETED,
@@ -182,7 +182,7 @@ class _Planner:
         folder = self._request.work / folder_name(self._connector) / "Synchronize"
         folder.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as resources:
-            place = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="plan-", dir=folder)))
+            place = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix=PLAN, dir=folder)))
             duck = resources.enter_context(open_engine(place, self._request.memory_limit))
             changes = ChangeSet(duck)
             with self._repository.session(duck, place) as session:

@@ -48,6 +48,8 @@ class SynchronizeRequest:
     lock_timeout: float = 600.0
 
 
+PLAN: Final = "plan-"
+"""How the work folders of plans begin."""
 _FLAGS: Final = ("orphans", "do_not_delete_changes", "allow_backwards")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Self
 
 from airflow_provider_idm.synchronization.synchronize.review import Review
@@ -116,6 +116,7 @@ class SynchronizeResult:
     :param by_this_task: it was this very task that applied it, in an earlier try.
     :param blocked_by: the batch whose changes exceed the thresholds, its own or an earlier one; only if blocked.
     :param review: what to decide about, if that batch was compared just now; None if it awaits a decision since before.
+    :param before: if blocked, what the batches before that one did; the counts are then of the blocked batch alone.
     """
 
     connector: str
@@ -129,17 +130,30 @@ class SynchronizeResult:
     by_this_task: bool = False
     blocked_by: str | None = None
     review: Review | None = None
+    before: SynchronizeResult | None = None
 
     @property
     def has_effect(self) -> bool:
         """Whether this task, in this try or an earlier one, inserted, updated or deleted anything."""
+        if self.state == BLOCKED:
+            return self.before is not None and self.before.has_effect
         return (not self.already_applied or self.by_this_task) and (
             any(c.inserted or c.updated or c.deleted for c in self.entity_types.values())
             or any(c.inserted or c.deleted for c in self.associations.values())
         )
 
     def followed_by(self, later: SynchronizeResult) -> SynchronizeResult:
-        """Put together what two batches did, one after the other."""
+        """Put together what two batches did, one after the other.
+
+        What a blocked batch would do is not mixed with what was done before it: somebody decides by these counts.
+        """
+        if later.state == BLOCKED:
+            return replace(
+                later,
+                batches=self.batches + later.batches,
+                warnings=self.warnings + later.warnings,
+                before=self.followed_by(later.before) if later.before else self,
+            )
         return SynchronizeResult(
             connector=self.connector,
             state=later.state,
@@ -164,13 +178,20 @@ class SynchronizeResult:
             "connector": self.connector,
             "state": self.state,
             "batches": [asdict(b) for b in self.batches],
-            "entity_types": {name: asdict(counts) for name, counts in self.entity_types.items()},
-            "associations": {name: asdict(counts) for name, counts in self.associations.items()},
+            **self.counts(),
             "thresholds": [asdict(t) for t in self.thresholds],
             "warnings": list(self.warnings),
             "already_applied": self.already_applied,
             "blocked_by": self.blocked_by,
+            "before": self.before.counts() if self.before else None,
             "change_set": self.review.change_set if self.review else None,
+        }
+
+    def counts(self) -> dict[str, dict[str, dict[str, int]]]:
+        """Return the counts alone, by ``entity_types`` and ``associations``."""
+        return {
+            "entity_types": {name: asdict(counts) for name, counts in self.entity_types.items()},
+            "associations": {name: asdict(counts) for name, counts in self.associations.items()},
         }
 
     @classmethod
@@ -192,10 +213,17 @@ class SynchronizeResult:
         """Return it as lines for a log."""
         lines = [f"{self.connector}: {'applied before' if self.already_applied else self.state}"]
         lines += [f"  batch {b.id} ({b.mode}): {b.state}" for b in self.batches]
-        for names in (self.entity_types, self.associations):
-            for name, counts in names.items():
-                told = ", ".join(f"{number:,} {what}" for what, number in asdict(counts).items())
-                lines.append(f"  {name}: {told}")
+        lines += _counts_as_text(self, "  ")
+        if self.before is not None:
+            lines += ["  before that batch:", *_counts_as_text(self.before, "    ")]
         lines += [f"  threshold of {t.as_text()}" for t in self.thresholds]
         lines += [f"  warning: {w}" for w in self.warnings]
         return "\n".join(lines)
+
+
+def _counts_as_text(result: SynchronizeResult, indent: str) -> list[str]:
+    return [
+        f"{indent}{name}: " + ", ".join(f"{number:,} {what}" for what, number in counts.items())
+        for part in result.counts().values()
+        for name, counts in part.items()
+    ]

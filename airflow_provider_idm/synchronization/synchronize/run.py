@@ -6,6 +6,7 @@ import contextlib
 import logging
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -42,7 +43,7 @@ from airflow_provider_idm.synchronization.synchronize.queue import (
     plan_queue,
 )
 from airflow_provider_idm.synchronization.synchronize.record import Approval
-from airflow_provider_idm.synchronization.synchronize.request import SynchronizeRequest
+from airflow_provider_idm.synchronization.synchronize.request import PLAN, SynchronizeRequest
 from airflow_provider_idm.synchronization.synchronize.result import BLOCKED, NOTHING, SynchronizeResult
 from airflow_provider_idm.synchronization.synchronize.standing import (
     Standing,
@@ -53,6 +54,8 @@ from airflow_provider_idm.synchronization.synchronize.standing import (
 log = logging.getLogger(__name__)
 
 _RUN = "run-"
+_LONGEST_PLAN = 24 * 3600
+"""Seconds after which a plan's folder was left by one that was killed."""
 ERROR = "error"
 """State of a task instance whose batch was not applied."""
 
@@ -286,9 +289,16 @@ class Run:
             )
 
     def _remove_leftovers(self) -> None:
-        """Remove what killed synchronizations left: rows on their way are not to lie about. The lock is held."""
+        """Remove what killed synchronizations and plans left: rows on their way are not to lie about.
+
+        The lock is held, so no synchronization is at work; a plan, which holds none, may be for some time.
+        """
         for left in self._folder.glob(f"{_RUN}*"):
             shutil.rmtree(left, ignore_errors=True)
+        for left in self._folder.glob(f"{PLAN}*"):
+            with contextlib.suppress(OSError):
+                if time.time() - left.stat().st_mtime > _LONGEST_PLAN:
+                    shutil.rmtree(left, ignore_errors=True)
 
     @contextlib.contextmanager
     def _work_folder(self) -> Iterator[Path]:
