@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import getpass
 import os
+import sys
 from typing import TYPE_CHECKING
 
+import typer
+
+from airflow_provider_idm.cli.counts import show_counts
 from airflow_provider_idm.errors import NotBlockedError
 
 if TYPE_CHECKING:
@@ -40,6 +44,28 @@ def whole_change_set(repository: Repository, connector: str, given: str | None) 
         f"{connector} is blocked by other changes than {given}: by {block.change_set[:12]} of batch {block.batch}; "
         "look at them ('idm status', 'idm plan') before you decide"
     )
+
+
+def confirmed(repository: Repository, connector: str) -> tuple[str, str] | None:
+    """Show a person at a terminal what is blocked now and ask whether that is meant.
+
+    Who names neither batch nor change set may have looked at another one: a block passes to a later Complete.
+
+    :return: the batch and the change set that were agreed to; None if nothing is blocked, or nobody can be asked.
+    :raises typer.Abort: if that is not meant.
+    """
+    if not sys.stdin.isatty():
+        return None
+
+    from airflow_provider_idm.synchronization.synchronize import find_block
+
+    block = find_block(repository, connector)
+    if block is None:
+        return None
+    show_counts(block.result.as_dict(), on_stderr=True)
+    told = f"{block.batch}, change set {block.change_set[:12]}"
+    typer.confirm(f"Apply these changes of {connector} (batch {told})?", abort=True, err=True)
+    return block.batch, block.change_set
 
 
 def when(moment: datetime | None) -> str:

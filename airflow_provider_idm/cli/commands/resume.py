@@ -10,7 +10,7 @@ from airflow_provider_idm.cli import conf as configurations
 from airflow_provider_idm.cli import output
 from airflow_provider_idm.cli.blocked import tell_blocked
 from airflow_provider_idm.cli.counts import show_batches, show_counts
-from airflow_provider_idm.cli.decision import decider, when, whole_change_set
+from airflow_provider_idm.cli.decision import confirmed, decider, when, whole_change_set
 from airflow_provider_idm.cli.options import (
     BlockedBatch,
     By,
@@ -53,7 +53,10 @@ def resume(
     json: Json = False,
     traceback: Traceback = False,  # noqa: ARG001
 ) -> None:
-    """Apply exactly the changes that are blocked; exit 3 if they are others by now and exceed a threshold again."""
+    """Apply exactly the changes that are blocked; exit 3 if they are others by now and exceed a threshold again.
+
+    At a terminal, without --batch and --change-set, it shows what is blocked and asks.
+    """
     mappings, rolling = configurations.limited_mappings(conf, connector, rolling_thresholds)
 
     from airflow_provider_idm.synchronization.exchange import Origin
@@ -72,6 +75,8 @@ def resume(
             memory_limit=memory_limit,
         )
         seen = whole_change_set(opened, name, change_set)
+        if batch is None and seen is None and (agreed := confirmed(opened, name)):
+            batch, seen = agreed
         with output.progress(f"Resuming {name}"):
             result = run_resume(request, by=who, batch=batch, change_set=seen)
         record = read_decision(opened, name, result.batches[-1].id) if result.batches else None
