@@ -10,7 +10,7 @@ from tests.oracle.shapes import column_of
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tests.oracle.harness import Harness
+    from tests.oracle.harness import Harness, Snapshot
 
 Values = tuple[tuple[str, str | None], ...]
 Change = tuple[str, str, str, str, str | None, str | None, Values | str | None, Values | str | None]
@@ -59,6 +59,43 @@ def kept_changes(harness: Harness, task_instance: int | None = None) -> list[Cha
                 hashes = (row["OldHash"], row["NewHash"])
                 changes.append(("file", name, operation, row["R1_PK"], None, file, *hashes))
     return sorted(changes, key=repr)
+
+
+def differences(before: Snapshot, after: Snapshot) -> list[Change]:
+    """Say by which changes of resources and links two contents differ; files are not in them."""
+    changes: list[Change] = []
+    for name, olds in before.resources.items():
+        news = after.resources[name]
+        for key in olds.keys() | news.keys():
+            # The model writes nothing as an empty text.
+            old, new = ({p: v for p, v in rows.get(key, {}).items() if v} for rows in (olds, news))
+            operation = "insert" if key not in olds else "delete" if key not in news else "update"
+            changed = sorted(p for p in old.keys() | new.keys() if old.get(p) != new.get(p))
+            if changed or operation != "update":
+                values = [tuple((p, row.get(p)) for p in changed) for row in (old, new)]
+                told = (values[0] if key in olds else None, values[1] if key in news else None)
+                changes.append(("resource", name, operation, key, None, None, *told))
+    for name, pairs in before.links.items():
+        for operation, found in (
+            ("delete", pairs - after.links[name]),
+            ("insert", after.links[name] - pairs),
+        ):
+            changes += [("link", name, operation, *pair, None, None, None) for pair in found]
+    return sorted(changes, key=repr)
+
+
+def without_nulls(changes: list[Change]) -> list[Change]:
+    """Leave out the properties that a resource which comes or goes does not have."""
+    found: list[Change] = []
+    for change in changes:
+        kind, _, operation, *_, old, new = change
+        if kind == "resource" and operation != "update":
+            old, new = (
+                None if values is None else tuple(v for v in values if v[1] is not None)
+                for values in (old, new)
+            )
+        found.append((*change[:6], old, new))
+    return sorted(found, key=repr)
 
 
 def _values(text: str | None) -> Values | None:

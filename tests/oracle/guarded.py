@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_idm.configuration import SourceType
 from airflow_provider_idm.synchronization.synchronize import read_decision
-from tests.oracle.changes import kept_changes, planned_changes
+from tests.oracle.changes import differences, kept_changes, planned_changes, without_nulls
+from tests.oracle.harness import expected_snapshot
 from tests.oracle.model import CleanFile, cleanse, difference, fold_changes
 from tests.oracle.runner import Runner, compare_counts
 from tests.oracle.sequences import Step, raw_changes, steps
@@ -182,6 +183,7 @@ class GuardedRunner(Runner):
             result = self.harness.synchronize(do_not_delete_changes=True, **options)
             self._compare_result(planned, result, foreseen)
             self._compare_rows(changes, foreseen)
+            self._compare_contents(changes, foreseen)
             applied = [f for f in foreseen if not f.thresholds]
             if applied:
                 self.model, self.ready = applied[-1].after, True
@@ -252,6 +254,14 @@ class GuardedRunner(Runner):
         for f in foreseen:
             assert kept_changes(self.harness, tasks[f.pending.batch]) == changes[f.pending.batch]
         assert len(kept_changes(self.harness)) == sum(len(rows) for rows in changes.values())
+
+    def _compare_contents(self, changes: dict[str, list[Change]], foreseen: list[Foreseen]) -> None:
+        """Compare what was planned with how the model's contents differ, which share no code with the product."""
+        before = expected_snapshot(self.model)
+        for f in foreseen:
+            after = expected_snapshot(f.after)
+            assert without_nulls(changes[f.pending.batch]) == differences(before, after)
+            before = after
 
     # ------------------------------------------------------------------------------------------------ decide
 
