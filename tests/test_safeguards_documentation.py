@@ -112,7 +112,7 @@ def test_the_python_example_plans(walkthrough: tuple[Path, list[str]], environme
 
     printed = bash(f"{sys.executable} example.py", folder, environment)
 
-    assert printed.startswith("blocked ['Connector HR: MaximumDeletedLines 2 exceeded by 4 of 8 stored', ")
+    assert printed.startswith("blocked ['Connector HR: MaximumDeletedLines 2 exceeded: 4 of 8 stored', ")
     assert re.search(r"^Person +delete +4$", printed, re.MULTILINE)
     assert "### Synchronization of `HR`: blocked by a threshold\n" in printed
 

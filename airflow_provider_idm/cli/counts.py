@@ -25,10 +25,9 @@ def show_counts(counts: Mapping[str, Any], *, on_stderr: bool = False) -> None:
 def show_thresholds(thresholds: Iterable[Mapping[str, Any]], *, on_stderr: bool = False) -> None:
     """Show exceeded thresholds, each a dictionary of an ``ExceededThreshold``."""
     from airflow_provider_idm.synchronization.synchronize import ExceededThreshold
-    from airflow_provider_idm.synchronization.synchronize.wording import actual_text, limit_text
 
     exceeded = [ExceededThreshold(**t) for t in thresholds]
-    rows = ((t.scope, t.name, limit_text(t), actual_text(t), t.stored) for t in exceeded)
+    rows = ((t.scope, t.name, t.limit_text, t.actual_text, t.stored) for t in exceeded)
     columns = ("threshold exceeded", "name", "limit", "actual", "stored")
     output.table(columns, rows, on_stderr=on_stderr)
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import typer
 
 from airflow_provider_idm.cli.counts import show_counts
-from airflow_provider_idm.errors import NotBlockedError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -31,19 +30,12 @@ def decider(given: str | None) -> str:
 def whole_change_set(repository: Repository, connector: str, given: str | None) -> str | None:
     """Return the change set that was looked at, whole where only its beginning was given.
 
-    :raises NotBlockedError: if other changes are blocked by now.
+    One that is blocked no more is returned as given: it fits nothing, and what is blocked by now is asked about again.
     """
     from airflow_provider_idm.synchronization.synchronize import find_block
 
-    if given is None or len(given) == 64:
-        return given
-    block = find_block(repository, connector)
-    if block is None or block.change_set.startswith(given):
-        return block.change_set if block else given
-    raise NotBlockedError(
-        f"{connector} is blocked by other changes than {given}: by {block.change_set[:12]} of batch {block.batch}; "
-        "look at them ('idm status', 'idm plan') before you decide"
-    )
+    block = find_block(repository, connector) if given else None
+    return block.change_set if block and given and block.change_set.startswith(given) else given
 
 
 def confirmed(repository: Repository, connector: str) -> tuple[str, str] | None:

@@ -171,7 +171,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 def test_the_question_tells_what_is_needed_and_no_values(desk: Desk) -> None:
     asked = question_of(desk.result, desk.review, show_values=False, timeout=timedelta(days=7))
 
-    assert asked.subject == "HR is blocked: Connector HR: MaximumDeletedLines 2 exceeded by 5 of 8 stored"
+    assert asked.subject == "HR is blocked: Connector HR: MaximumDeletedLines 2 exceeded: 5 of 8 stored"
     for part in (
         "`MaximumDeletedLines`",
         "`P4`",
@@ -332,7 +332,7 @@ def test_a_run_without_a_scheduler_fails_at_once(
 
     assert (run.states, run.tries) == ({"synchronize": "failed"}, {"synchronize": 1})
     told = "".join(capfd.readouterr())
-    assert "HR is blocked: Connector HR: MaximumDeletedLines 2 exceeded by 5 of 8 stored" in told
+    assert "HR is blocked: Connector HR: MaximumDeletedLines 2 exceeded: 5 of 8 stored" in told
     assert "Nobody can answer a task that no scheduler runs." in told
     assert f"idm resume --connector HR --batch {batch} --change-set " in told
     assert not any(name in told for name in NAMES)

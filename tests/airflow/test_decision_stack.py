@@ -64,7 +64,7 @@ def test_fail_does_not_ask(desk: Desk) -> None:
     assert desk.end() == "failed"
 
     told = desk.told()
-    assert "HR is blocked: Connector HR: MaximumDeletedLines 2 exceeded by 5 of 8 stored" in told
+    assert "HR is blocked: Connector HR: MaximumDeletedLines 2 exceeded: 5 of 8 stored" in told
     assert "`P4`" in told
     assert "idm resume" in told
     assert shows_nothing_personal(told)
@@ -75,9 +75,7 @@ def test_fail_does_not_ask(desk: Desk) -> None:
 @pytest.mark.parametrize("desk", ["resumed"], indirect=True)
 def test_what_is_resumed_is_applied_once(desk: Desk) -> None:
     question = desk.question()
-    assert (
-        question["subject"] == "HR is blocked: Connector HR: MaximumDeletedLines 2 exceeded by 5 of 8 stored"
-    )
+    assert question["subject"] == "HR is blocked: Connector HR: MaximumDeletedLines 2 exceeded: 5 of 8 stored"
     assert question["options"] == ["Resume", "Reject"]
     for part in ("`MaximumDeletedLines`", "`P4`", "`P9`", "`Name`", desk.batch):
         assert part in question["body"]

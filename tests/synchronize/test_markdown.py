@@ -441,7 +441,7 @@ def test_a_limit_that_nothing_fits_into_is_refused() -> None:
 
 def test_the_subject_is_one_line() -> None:
     assert subject(BLOCKED) == (
-        "HR is blocked: Connector HR: MaximumDeletedLines 100 exceeded by 500 of 10,040 stored "
+        "HR is blocked: Connector HR: MaximumDeletedLines 100 exceeded: 500 of 10,040 stored "
         "(and 2 more thresholds)"
     )
     assert subject(SynchronizeResult("H\nR", "nothing")) == "H␊R: no batch is pending"

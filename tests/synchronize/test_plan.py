@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -136,11 +137,12 @@ def test_a_complete_that_makes_others_superfluous_is_planned_alone(harness: Harn
     assert counts(told) == counts(harness.synchronize().as_dict())
 
 
-def test_changes_are_written_as_csv_and_parquet(harness: Harness, tmp_path: Path) -> None:
+def test_changes_are_written_as_csv_parquet_and_json(harness: Harness, tmp_path: Path) -> None:
     harness.publish(full(PEOPLE, UNITS), "Complete")
     with plan(harness) as planned:
         assert planned.write_changes(tmp_path / "changes.csv") == 4
         assert planned.write_changes(tmp_path / "changes.parquet") == 4
+        assert planned.write_changes(tmp_path / "changes.json") == 4
         with pytest.raises(
             SynchronizeError, match=r"changes\.txt: changes are written as \.csv, \.parquet, \.json"
         ):
@@ -152,6 +154,11 @@ def test_changes_are_written_as_csv_and_parquet(harness: Harness, tmp_path: Path
         for type_, key in (("Organization", "A"), ("Organization", "B"), ("Person", "1"), ("Person", "2"))
     ]
     assert pq.read_table(tmp_path / "changes.parquet").num_rows == 4
+    told = json.loads((tmp_path / "changes.json").read_text(encoding="utf-8"))
+    assert [(row["key1"], row["old"], row["new"]) for row in told[2:]] == [
+        ("1", None, {"PersonId": "1", "Login": "ada", "LastName": "Lovelace"}),
+        ("2", None, {"PersonId": "2", "Login": "alan", "LastName": "Turing"}),
+    ]
 
 
 def test_nothing_pending_is_an_empty_plan(harness: Harness, tmp_path: Path) -> None:

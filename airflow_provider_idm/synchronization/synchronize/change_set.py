@@ -107,7 +107,10 @@ class ChangeSet:
         format_ = FORMATS.get(path.suffix.lower())
         if format_ is None:
             raise SynchronizeError(f"{path}: changes are written as {', '.join(FORMATS)}")
-        return int(scalar(self._duck, f"COPY ({self._ordered()}) TO {literal(str(path))} {format_}"))
+        rows = self._ordered()
+        if path.suffix.lower() == ".json":
+            rows = f"SELECT * REPLACE ({_nested('old')}, {_nested('new')}) FROM ({rows})"
+        return int(scalar(self._duck, f"COPY ({rows}) TO {literal(str(path))} {format_}"))
 
     def _sample(self, own: str, kind: str, name: str, operation: str, sample: int) -> tuple[Change, ...]:
         rows = self._duck.execute(
@@ -138,3 +141,8 @@ def _change(key1: str | None, key2: str | None, name: str | None, old: str | Non
         return {name: text} if name else json.loads(text)
 
     return Change(key1 or "", key2, values(old), values(new))
+
+
+def _nested(column: str) -> str:
+    """Return the expression for values as JSON of their own, not as a text that holds JSON; a file has a hash."""
+    return f"CASE WHEN kind = 'file' THEN to_json({column}) ELSE {column}::JSON END AS {column}"

@@ -23,7 +23,7 @@ from airflow_provider_idm.synchronization.synchronize.result import (
     SynchronizeResult,
 )
 from airflow_provider_idm.synchronization.synchronize.review import Review
-from airflow_provider_idm.synchronization.synchronize.wording import actual_text, limit_text, with_percentage
+from airflow_provider_idm.synchronization.synchronize.wording import with_percentage
 
 LIMIT: Final = 60_000
 """Characters of a text; GitHub renders at most 65,536."""
@@ -181,7 +181,7 @@ class _Text:
         if not found:
             return []
         rows = (
-            (code(t.scope), code(t.name), limit_text(t), actual_text(t), f"{t.stored:,}")
+            (code(t.scope), code(t.name), t.limit_text, t.actual_text, f"{t.stored:,}")
             for t in found[: room.rows]
         )
         return [

@@ -99,12 +99,28 @@ class ExceededThreshold:
         """Whether limit and actual value are percentages."""
         return "Percentage" in self.name
 
+    @property
+    def limit_text(self) -> str:
+        """The limit with its unit."""
+        return self._with_unit(self.limit)
+
+    @property
+    def actual_text(self) -> str:
+        """The actual value with its unit; a percentage to two digits, or to as many as tell it from the limit."""
+        if self.actual is None:
+            return "any change"
+        if not self.is_percentage:
+            return self._with_unit(self.actual)
+        rounded = round(self.actual, 2)
+        return self._with_unit(rounded if rounded > self.limit else self.actual)
+
     def as_text(self) -> str:
-        """Return it as half a sentence: ``Connector HR: MaximumDeletedLines 100 exceeded by 500 of 10,000 stored``."""
-        unit = " %" if self.is_percentage else ""
-        actual = "any change" if self.actual is None else f"{self.actual:,.10g}{unit}"
+        """Return it as half a sentence: ``Connector HR: MaximumDeletedLines 100 exceeded: 500 of 10,000 stored``."""
         stored = f"{self.stored:,}" if self.stored else "nothing"
-        return f"{self.scope}: {self.name} {self.limit:,.10g}{unit} exceeded by {actual} of {stored} stored"
+        return f"{self.scope}: {self.name} {self.limit_text} exceeded: {self.actual_text} of {stored} stored"
+
+    def _with_unit(self, value: float) -> str:
+        return f"{value:,.10g}{' %' if self.is_percentage else ''}"
 
 
 @dataclass(frozen=True, slots=True)
