@@ -187,6 +187,8 @@ class GuardedRunner(Runner):
             applied = [f for f in foreseen if not f.thresholds]
             if applied:
                 self.model, self.ready = applied[-1].after, True
+            for one in applied:  # what one batch deletes and the next makes anew is another resource
+                self._forget_what_is_gone(one.after)
             self.compare(None)
             if not foreseen[-1].thresholds:
                 self.pending, self.blocked = [], None
@@ -195,6 +197,10 @@ class GuardedRunner(Runner):
             self._decide(foreseen[-1], turn, changes)
             if not self.ready:
                 return
+
+    def _forget_what_is_gone(self, model: Model) -> None:
+        there = {(kind, key) for kind, rows in model.resources.items() for key in rows}
+        self.known_ids = {name: identity for name, identity in self.known_ids.items() if name in there}
 
     def _foresee(self) -> Iterator[Foreseen]:
         """Say what the model makes of the pending batches, up to the first that blocks."""
