@@ -185,8 +185,11 @@ class GuardedRunner(Runner):
             self._compare_rows(changes, foreseen)
             self._compare_contents(changes, foreseen)
             applied = [f for f in foreseen if not f.thresholds]
-            if applied:
-                self.model, self.ready = applied[-1].after, True
+            for f in applied:
+                self.model, self.ready = f.after, True
+                # What one batch deletes and a later one brings again has another id than before.
+                stored = self.model.resources
+                self.known_ids = {k: i for k, i in self.known_ids.items() if k[1] in stored[k[0]]}
             for one in applied:  # what one batch deletes and the next makes anew is another resource
                 self._forget_what_is_gone(one.after)
             self.compare(None)
