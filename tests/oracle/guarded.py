@@ -190,8 +190,6 @@ class GuardedRunner(Runner):
                 # What one batch deletes and a later one brings again has another id than before.
                 stored = self.model.resources
                 self.known_ids = {k: i for k, i in self.known_ids.items() if k[1] in stored[k[0]]}
-            for one in applied:  # what one batch deletes and the next makes anew is another resource
-                self._forget_what_is_gone(one.after)
             self.compare(None)
             if not foreseen[-1].thresholds:
                 self.pending, self.blocked = [], None
@@ -200,10 +198,6 @@ class GuardedRunner(Runner):
             self._decide(foreseen[-1], turn, changes)
             if not self.ready:
                 return
-
-    def _forget_what_is_gone(self, model: Model) -> None:
-        there = {(kind, key) for kind, rows in model.resources.items() for key in rows}
-        self.known_ids = {name: identity for name, identity in self.known_ids.items() if name in there}
 
     def _foresee(self) -> Iterator[Foreseen]:
         """Say what the model makes of the pending batches, up to the first that blocks."""
