@@ -230,8 +230,10 @@ class BatchRun:
 
     def _given_up(self) -> list[str]:
         """Name dated batches that this one cancels: they are gone from history."""
+        blocked = self.standing.state.blocked_batch
         return [
-            f"batch {m.batch} of {m.effective_date:%Y-%m-%d %H:%M:%S} UTC could not be applied any more and is cancelled"
+            f"batch {m.batch} of {m.effective_date:%Y-%m-%d %H:%M:%S} UTC "
+            f"{'awaited a decision' if m.batch == blocked else 'could not be applied any more'} and is cancelled"
             for m in self.step.cancels
             if m.dated
         ]
