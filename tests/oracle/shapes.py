@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -208,11 +209,16 @@ class Shape:
         return "\n".join(lines) + "\n"
 
     def mappings(self, folder: Path) -> ConnectorMappings:
-        """Write the configuration to a folder and read it with the product."""
+        """Write the configuration to a folder and read it with the product.
+
+        It is put in place whole: several processes may do so at once, for one folder.
+        """
         from airflow_provider_idm.configuration import connector_mappings, read_configuration
 
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{self.connector}.xml").write_text(self.to_xml(), encoding="utf-8")
+        written = folder / f"{self.connector}.{os.getpid()}.part"
+        written.write_text(self.to_xml(), encoding="utf-8")
+        written.replace(folder / f"{self.connector}.xml")
         return connector_mappings(read_configuration(folder), self.connector)
 
 

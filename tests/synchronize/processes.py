@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from tests.oracle.harness import Harness
@@ -49,8 +49,17 @@ def start_together(
         started.append((ready, start(harness, shape, ready=str(ready), go=str(go), **arguments)))
     deadline = time.monotonic() + PATIENCE
     while not all(ready.exists() for ready, _ in started):
-        assert time.monotonic() < deadline
-        assert all(child.poll() is None for _, child in started), [end(child) for _, child in started]
+        if time.monotonic() > deadline or any(child.poll() is not None for _, child in started):
+            _give_up([child for _, child in started])
         time.sleep(0.01)
     go.touch()
     return [end(child) for _, child in started]
+
+
+def _give_up(children: list[subprocess.Popen[str]]) -> NoReturn:
+    """Fail with what the children said that did not get ready."""
+    said = []
+    for child in children:
+        child.kill()
+        said.append(child.communicate()[1])
+    raise AssertionError("the children did not get ready together:\n" + "\n---\n".join(said))
