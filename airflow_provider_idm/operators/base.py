@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
 from airflow.sdk import BaseOperator
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_idm.configuration import ConnectorMappings
     from airflow_provider_idm.hooks.idm import IdmHook
+
+EFFECT: Final = "has_effect"
+"""Key of the XCom that tells whether a task had an effect; a task without it counts as having had one."""
 
 _CORE_LOGGER = "airflow_provider_idm"
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -96,6 +99,10 @@ class IdmOperator(BaseOperator):
                 f"task {self.task_id}: {parameter} cannot be {value!r}; expected one of {', '.join(allowed)}"
             )
         return value
+
+    def tell_effect(self, context: Context, effect: bool) -> None:
+        """Tell the tasks that depend on this one whether it had an effect, as XCom ``has_effect``."""
+        context["ti"].xcom_push(key=EFFECT, value=effect)
 
     @abstractmethod
     def perform(self, context: Context) -> Any:
