@@ -8,6 +8,7 @@ from airflow_provider_idm.configuration.model import (
     Job,
     JobChild,
     Scaffolding,
+    ScaffoldingArgument,
     Step,
     TaskElement,
     TaskOverride,
@@ -55,15 +56,22 @@ def build_task(node: Node, identifier: str | None = None) -> TaskElement:
         values["Agent"],
         values["ContinueOnError"],
         node.written,
-        tuple(child.values["ParentTask"] for child in node.children if child.values["ParentTask"]),
+        _parents(node),
         node.xml,
     )
 
 
 def build_scaffolding(node: Node) -> Scaffolding:
     """Build a scaffolding with its arguments in file order."""
-    arguments = tuple((child.name, child.written) for child in node.children)
-    return Scaffolding(node.name, node.location, node.written, arguments, node.xml)
+    arguments = tuple(
+        ScaffoldingArgument(child.name, child.location, child.written, child.values)
+        for child in node.children
+    )
+    return Scaffolding(node.name, node.location, node.display_names, node.written, arguments, node.xml)
+
+
+def _parents(node: Node) -> tuple[str, ...]:
+    return tuple(child.values["ParentTask"] for child in node.children if child.values["ParentTask"])
 
 
 def _children(job: Node) -> tuple[JobChild, ...]:
@@ -71,7 +79,7 @@ def _children(job: Node) -> tuple[JobChild, ...]:
     children: list[JobChild] = []
     for node in job.children:
         if node.name == "Step":
-            children.append(Step(node.identifier, node.location, node.values["Level"]))
+            children.append(Step(node.identifier, node.location, node.values["Level"], _parents(node)))
         elif node.name.endswith(_OVERRIDE):
             element = node.name.removesuffix(_OVERRIDE)
             children.append(TaskOverride(element, node.identifier, node.location, node.written))

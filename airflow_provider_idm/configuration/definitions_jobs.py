@@ -69,7 +69,7 @@ _CRON = (
     Attribute("CronTimeZone", enumeration({"UTC": False, "ServerTime": True}), default=False),
 )
 
-STEP: Final = Element("Step", table(IDENTIFIER, _LEVEL))
+STEP: Final = Element("Step", table(IDENTIFIER, _LEVEL), _DEPENDENCIES.get)
 
 
 def _argument(name: str, *attributes: Attribute) -> Element:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from airflow_provider_idm.configuration.enums import Deactivation, FormatName, JobUse, PropertyType, Severity
 
@@ -244,7 +244,7 @@ class TaskElement:
     """A ``…Task`` element, with its attributes as written (names as in the XML).
 
     ``element`` is the element's name, ``depends_on`` the ``ParentTask`` of its ``TaskDependsOnTask`` children, ``xml``
-    the element as text.
+    the element as it stands in the file: empty for one that a scaffolding made (``writing.py`` writes any).
     """
 
     element: str
@@ -274,11 +274,15 @@ class TaskElement:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """``Step`` of a job: a task defined elsewhere."""
+    """``Step`` of a job: a task defined elsewhere.
+
+    ``depends_on`` comes on top of what the task depends on wherever it runs.
+    """
 
     identifier: str
     location: Location
     level: int
+    depends_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +300,11 @@ JobChild = TaskElement | Step | TaskOverride
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """``Job``: becomes one DAG."""
+    """``Job``: becomes one DAG.
+
+    ``scaffolding`` is the element that it was made from, None if it is written out; then ``location`` and those of its
+    tasks are the scaffolding's, and ``xml`` is empty (``writing.py`` writes any).
+    """
 
     identifier: str
     location: Location
@@ -311,20 +319,40 @@ class Job:
     user_start_denied: bool
     children: tuple[JobChild, ...]
     xml: str = ""
+    scaffolding: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Scaffolding:
-    """A scaffolding element (``CreateConnectorSynchroComplete`` …), kept as written with its argument children.
-
-    ``arguments`` holds (element name, attributes as written) in file order.
-    """
+class ScaffoldingArgument:
+    """A child of a scaffolding: ``attributes`` as written, ``values`` by name for all that the element may have."""
 
     element: str
     location: Location
     attributes: Mapping[str, str]
-    arguments: tuple[tuple[str, Mapping[str, str]], ...]
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Scaffolding:
+    """A scaffolding element (``CreateConnectorSynchroComplete`` …), as written with its arguments in file order.
+
+    The job that it stands for is among the configuration's, see ``scaffolding/``.
+    """
+
+    element: str
+    location: Location
+    display_names: DisplayNames
+    attributes: Mapping[str, str]
+    arguments: tuple[ScaffoldingArgument, ...]
     xml: str = ""
+
+    def get(self, name: str) -> str | None:
+        """Return an attribute without space around it; None if it is absent or empty."""
+        return self.attributes.get(name, "").strip() or None
+
+    def has(self, argument: str) -> bool:
+        """Return whether it has an argument of that element name."""
+        return any(given.element == argument for given in self.arguments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,8 +373,9 @@ class Configuration:
     entity_type_mappings: Mapping[str, EntityTypeMapping]
     entity_association_mappings: Mapping[str, EntityAssociationMapping]
     jobs: Mapping[str, Job]
+    """Jobs that are written out, then those of scaffoldings."""
     tasks: Mapping[str, TaskElement]
-    """Tasks outside any job: definitions that a ``Step`` may run."""
+    """Tasks outside any job, definitions that a ``Step`` may run; then those of scaffoldings with ``DoNotCreateJob``."""
     scaffoldings: tuple[Scaffolding, ...]
     problems: tuple[Problem, ...]
     """Warnings, and errors too where the reader was asked not to raise."""

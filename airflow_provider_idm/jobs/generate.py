@@ -183,7 +183,7 @@ class _Generation:
 
     def _collect_scaffolding(self, concerns: Concerns, scaffolding: Scaffolding) -> tuple[Problem, ...]:
         """Show that the jobs of scaffoldings are not made, rather than leave them out."""
-        if any(element == "DoNotCreateJob" for element, _ in scaffolding.arguments):
+        if scaffolding.has("DoNotCreateJob"):
             return ()
         attribute, suffix = _SCAFFOLDED.get(scaffolding.element, ("Connector", scaffolding.element))
         owner = scaffolding.attributes.get(attribute, scaffolding.element)

@@ -95,7 +95,7 @@ def test_a_scaffolding_is_kept_with_its_arguments(tmp_path: Path) -> None:
     (scaffolding,) = configuration.scaffoldings
     assert scaffolding.element == "CreateAgentSynchroComplete"
     assert scaffolding.attributes == {"Agent": "Local", "JobIdentifier": "All", "DisplayName_L1": "All"}
-    assert [name for name, _ in scaffolding.arguments] == [
+    assert [argument.element for argument in scaffolding.arguments] == [
         "CronTabExpression",
         "NoConnectorSynchronization",
         "AddTask",

@@ -65,8 +65,8 @@ def _check_scaffolding(context: Context, scaffolding: Scaffolding) -> None:
 def _scopes(scaffolding: Scaffolding) -> Iterator[tuple[str, str]]:
     for name in ("Agent", "Connector"):
         yield name, scaffolding.attributes.get(name, "")
-    for _, attributes in scaffolding.arguments:
-        yield "Connector", attributes.get("ConnectorIdentifier", "")
+    for argument in scaffolding.arguments:
+        yield "Connector", argument.attributes.get("ConnectorIdentifier", "")
 
 
 def _check_dag_id(context: Context, job: Job, dag_ids: dict[str, Job]) -> None:
