@@ -6,12 +6,14 @@ try:  # since Airflow 3.2
     from airflow.sdk.exceptions import (
         AirflowFailException,
         AirflowNotFoundException,
+        AirflowRescheduleException,
         AirflowSkipException,
     )
 except ImportError:
     from airflow.exceptions import (  # type: ignore[no-redef,attr-defined]
         AirflowFailException,
         AirflowNotFoundException,
+        AirflowRescheduleException,
         AirflowSkipException,
     )
 
@@ -20,4 +22,10 @@ try:  # since Airflow 3.3
 except ImportError:
     TaskAwaitingInput = None  # type: ignore[misc,assignment]
 
-__all__ = ["AirflowFailException", "AirflowNotFoundException", "AirflowSkipException", "TaskAwaitingInput"]
+__all__ = [
+    "AirflowFailException",
+    "AirflowNotFoundException",
+    "AirflowRescheduleException",
+    "AirflowSkipException",
+    "TaskAwaitingInput",
+]

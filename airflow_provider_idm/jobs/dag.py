@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,17 +12,14 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import DAG, timezone
 
 from airflow_provider_idm.configuration.names import dag_id
+from airflow_provider_idm.jobs.graph import Graph
 from airflow_provider_idm.jobs.plan import SYNCHRONIZE, PlannedTask, plan_job
-from airflow_provider_idm.jobs.safeguards import Safeguards
-from airflow_provider_idm.jobs.tasks import make_task
+from airflow_provider_idm.jobs.tasks import TaskMaker
 
 if TYPE_CHECKING:
     from airflow_provider_idm.configuration.model import Configuration, Job
-    from airflow_provider_idm.operators.base import IdmOperator
 
 _FIRST_DATE = "2000-01-01"  # backfills may go back as far as this
-_LOG_LEVELS = ("DEBUG", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", None)
-_ONE_AT_A_TIME = "max_active_tis_per_dag"
 _WITHOUT_USERS = ("scheduled", "backfill", "operator_triggered", "asset_triggered")
 
 
@@ -34,14 +31,14 @@ class DagSettings:
     :param idm_conn_id: the Airflow connection of type ``idm``.
     :param agent_queues: whether a job's tasks run on the queue named like its agent, or the queues by agent.
     :param default_args: of every DAG, e.g. ``retries``.
-    :param safeguards: what all jobs do about thresholds.
+    :param tasks: which operators the tasks become, and what they do about thresholds.
     """
 
     folder: Path
     idm_conn_id: str = "idm_default"
     agent_queues: bool | Mapping[str, str] = False
     default_args: Mapping[str, Any] = field(default_factory=dict)
-    safeguards: Safeguards = field(default_factory=Safeguards)
+    tasks: TaskMaker = field(default_factory=TaskMaker)
 
     def queue(self, agent: str | None) -> str | None:
         """Return the queue of an agent's tasks; None for Airflow's default."""
@@ -57,20 +54,20 @@ def job_dag(configuration: Configuration, job: Job, settings: DagSettings) -> DA
 
     :raises JobError: if something in the job is wrong, or not supported.
     """
-    tasks = plan_job(configuration, job)
+    plan = plan_job(configuration, job)
     dag = DAG(
         dag_id=dag_id(job.identifier),
         dag_display_name=display_name(job),
         schedule=job.cron,
         start_date=timezone.parse(_FIRST_DATE) if job.server_time else datetime(2000, 1, 1, tzinfo=UTC),
         catchup=False,
-        max_active_runs=_max_active_runs(tasks, settings),
+        max_active_runs=_max_active_runs(plan.tasks, settings),
         default_args=dict(settings.default_args),
         tags=_tags(job),
         doc_md=_documentation(job),
         **_run_types(job),
     )
-    _add_tasks(dag, job, tasks, settings)
+    Graph(dag, configuration, job, settings).add(plan)
     dag.timetable.validate()
     dag.validate()  # type: ignore[no-untyped-call]
     return dag
@@ -81,36 +78,16 @@ def display_name(job: Job) -> str:
     return next((job.display_names[number] for number in sorted(job.display_names)), job.identifier)
 
 
-def _max_active_runs(tasks: list[PlannedTask], settings: DagSettings) -> int:
+def _max_active_runs(tasks: Sequence[PlannedTask], settings: DagSettings) -> int:
     """Return how many runs there may be: those that wait for a person's decision, and one that does not.
 
     A run waits for a connector at least, and never two for the same one: a later Complete, which may take the place of
     the batch that awaits a decision, must not be kept from doing so.
     """
-    if not settings.safeguards.waits:
+    if not settings.tasks.safeguards.waits:
         return 1
     waiting = {(task.connector or "").casefold() for task in tasks if task.task.element == SYNCHRONIZE}
     return len(waiting) + 1
-
-
-def _add_tasks(dag: DAG, job: Job, tasks: list[PlannedTask], settings: DagSettings) -> None:
-    operators: dict[str, IdmOperator] = {}
-    for planned in tasks:
-        common: dict[str, Any] = {
-            "dag": dag,
-            "idm_conn_id": settings.idm_conn_id,
-            "configuration": str(settings.folder),
-            "log_level": _LOG_LEVELS[job.log_level],
-            # A task whose batch was replaced ends as skipped: that is no failure for those that come after it.
-            "trigger_rule": "none_failed",
-        }
-        if (queue := settings.queue(planned.task.agent or job.agent)) is not None:
-            common["queue"] = queue
-        if planned.task.element != SYNCHRONIZE and _ONE_AT_A_TIME not in settings.default_args:
-            common[_ONE_AT_A_TIME] = 1  # a synchronize may wait long for a person, and must hold up nobody
-        batch = None if planned.batch_from is None else operators[planned.batch_from].output
-        operators[planned.task_id] = operator = make_task(planned, batch, settings.safeguards, **common)
-        operator.set_upstream([operators[task_id] for task_id in planned.upstream])
 
 
 def _tags(job: Job) -> list[str]:
@@ -141,4 +118,6 @@ def _documentation(job: Job) -> str:
     if job.user_start_denied:
         denied = "This job is not to be started by hand."
         lines += ["", denied if _can_deny_users(job) else f"{denied} Airflow cannot refuse it."]
+    if job.xml:
+        lines += ["", "```xml", *job.xml.strip().splitlines(), "```"]
     return "\n".join(lines) + "\n"

@@ -16,8 +16,10 @@ from airflow_provider_idm.configuration.names import dag_id
 from airflow_provider_idm.configuration.read import check_configuration
 from airflow_provider_idm.jobs.dag import DagSettings, display_name, job_dag
 from airflow_provider_idm.jobs.placeholder import placeholder_dag
-from airflow_provider_idm.jobs.plan import JobError, job_tasks, task_connector
+from airflow_provider_idm.jobs.plan import JobError
 from airflow_provider_idm.jobs.safeguards import Safeguards
+from airflow_provider_idm.jobs.steps import job_tasks, task_connector
+from airflow_provider_idm.jobs.tasks import TaskMaker
 
 if TYPE_CHECKING:
     import os
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from airflow.sdk import DAG
 
     from airflow_provider_idm.configuration.model import Configuration, Job, Problem, Scaffolding
+    from airflow_provider_idm.jobs.tasks import TaskFactory
     from airflow_provider_idm.operators.question import User
     from airflow_provider_idm.operators.waiting import Notifier, OnThreshold
 
@@ -55,6 +58,8 @@ def generate_dags(
     notifiers: Sequence[Notifier] | Notifier | None = None,
     show_values: bool = False,
     rolling_thresholds: Mapping[str, Any] | str | None = None,
+    task_operators: Mapping[str, TaskFactory] | None = None,
+    strict: bool = False,
 ) -> dict[str, DAG]:
     """Make a DAG of every Job of an XML configuration and put it where Airflow finds it.
 
@@ -74,6 +79,11 @@ def generate_dags(
     :param show_values: show the values that would change, not only which properties do.
     :param rolling_thresholds: limits over the last days by connector,
         ``{"HR": {"days": 7, "MaximumDeletedLines": 500}}``, instead of those that the Airflow connection has for them.
+    :param task_operators: what runs the task elements that this provider does not: by element, a function of the
+        element and the DAG that returns an operator, ``{"ComputeRoleModelTask": factory}``. The operator's task id must
+        be the element's identifier. One for an element that this provider runs takes its place.
+    :param strict: refuse a job with a task that nothing runs; by default such a task is a placeholder that does nothing,
+        succeeds, and says so.
     :return: the DAGs by DAG id.
     """
     target = _caller_globals() if globals is None else globals
@@ -83,15 +93,19 @@ def generate_dags(
         idm_conn_id=idm_conn_id,
         agent_queues=agent_queues,
         default_args=default_args or {},
-        safeguards=Safeguards(
-            on_threshold,
-            _given(
-                response_timeout=response_timeout,
-                assigned_users=assigned_users,
-                notifiers=notifiers,
-                show_values=show_values or None,
+        tasks=TaskMaker(
+            registered=task_operators or {},
+            strict=strict,
+            safeguards=Safeguards(
+                on_threshold,
+                _given(
+                    response_timeout=response_timeout,
+                    assigned_users=assigned_users,
+                    notifiers=notifiers,
+                    show_values=show_values or None,
+                ),
+                rolling_thresholds,
             ),
-            rolling_thresholds,
         ),
     )
     dags = _Generation(settings, only=get_parsing_context().dag_id).run()
@@ -140,7 +154,9 @@ class _Generation:
     def _collect(self) -> None:
         configuration = check_configuration(self.settings.folder)
         concerns = Concerns(configuration)
-        self.general = self.settings.safeguards.problems_of_all(configuration, is_sound=not concerns.errors)
+        self.general = self.settings.tasks.safeguards.problems_of_all(
+            configuration, is_sound=not concerns.errors
+        )
         shown: set[Problem] = set()
         for job in configuration.jobs.values():
             shown.update(self._collect_job(configuration, concerns, job))
@@ -161,7 +177,7 @@ class _Generation:
         if errors:
             self._refuse(name, [str(error) for error in errors])
         self.connectors |= connectors
-        if wrong := self.general or self.settings.safeguards.problems_of(connectors):
+        if wrong := self.general or self.settings.tasks.safeguards.problems_of(connectors):
             self._refuse(name, wrong)
         if name in self.makers:
             self._refuse(
@@ -173,7 +189,7 @@ class _Generation:
 
     def _collect_windows_without_job(self, configuration: Configuration) -> None:
         """Show what is wrong with rolling thresholds that concern no job."""
-        safeguards = self.settings.safeguards
+        safeguards = self.settings.tasks.safeguards
         if self.general:
             wrong = [] if configuration.jobs else self.general
         else:

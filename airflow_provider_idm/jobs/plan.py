@@ -1,25 +1,26 @@
-"""What a job runs: its tasks with steps and overrides resolved, their order, and which batch each synchronize takes."""
+"""What a job runs: its tasks in order, what each waits for and depends on, and which batch each synchronize takes."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
 
 from airflow_provider_idm.configuration.arguments import parse_mode
 from airflow_provider_idm.configuration.enums import SynchronizationMode
-from airflow_provider_idm.configuration.model import Step, TaskElement, TaskOverride
 from airflow_provider_idm.configuration.names import dag_id, same
-from airflow_provider_idm.jobs.order import Place, upstream
+from airflow_provider_idm.jobs.order import Arrangement, Place, arrange
+from airflow_provider_idm.jobs.steps import job_tasks, task_connector, unknown_steps
+from airflow_provider_idm.operators.condition import Condition, Watched
 
 if TYPE_CHECKING:
-    from airflow_provider_idm.configuration.model import Configuration, Job, JobChild
+    from airflow_provider_idm.configuration.model import Configuration, Job, TaskElement
 
-_PREPARE = "PrepareSynchronizationTask"
-SYNCHRONIZE = "SynchronizeTask"
-SUPPORTED = ("ExportTask", _PREPARE, SYNCHRONIZE, "SetRecentlyModifiedFlagTask")
-_DISPLAY_NAME = re.compile(r"DisplayName_L([0-9]+)", re.IGNORECASE)
+PREPARE: Final = "PrepareSynchronizationTask"
+SYNCHRONIZE: Final = "SynchronizeTask"
+SET_FLAG: Final = "SetRecentlyModifiedFlagTask"
+
+TriggerRule = Literal["none_failed", "all_done"]
 
 
 class JobError(Exception):
@@ -41,6 +42,9 @@ class PlannedTask:
     :param task: the element, with the attributes of an override.
     :param connector: the connector it works on, or None.
     :param upstream: task ids of those that must have ended before.
+    :param after_end: task ids of those that it only waits for, through the node for their end.
+    :param trigger_rule: Airflow's, of the tasks before: whether a failure among them stops it.
+    :param condition: what else decides whether it runs; None if nothing does.
     :param batch_from: task id of the prepare whose batch a synchronize takes; None for all that is pending.
     :param skips_if_blocked: whether it is skipped while a batch of its connector awaits a decision.
     :param exports_changes: whether an export may leave out what did not change: an Incremental prepare alone can use
@@ -51,123 +55,135 @@ class PlannedTask:
     task: TaskElement
     connector: str | None
     upstream: tuple[str, ...]
+    after_end: tuple[str, ...]
+    trigger_rule: TriggerRule
+    condition: Condition | None
     batch_from: str | None
     skips_if_blocked: bool
     exports_changes: bool
 
 
-def job_tasks(configuration: Configuration, job: Job) -> list[TaskElement]:
-    """Return a job's tasks in reading order, steps and overrides resolved; those that don't exist are left out."""
-    found = (_resolve(configuration, child) for child in job.children)
-    return [task for task in found if task is not None]
+@dataclass(frozen=True, slots=True)
+class JobPlan:
+    """A job's tasks, each after those it waits for.
+
+    :param ended: the tasks that need a node which succeeds when they have ended, however they did.
+    :param guarded: the tasks whose failure must fail the run through a node of its own.
+    """
+
+    tasks: tuple[PlannedTask, ...]
+    ended: tuple[str, ...]
+    guarded: tuple[str, ...]
 
 
-def task_connector(configuration: Configuration, task: TaskElement) -> str | None:
-    """Return the connector that a task works on; an export's is that of its connection."""
-    if named := task.get("Connector"):
-        return named
-    connection = task.get("Connection")
-    if connection is not None and connection in configuration.connections:
-        return configuration.connections[connection].connector
-    return None
+def plan_job(configuration: Configuration, job: Job) -> JobPlan:
+    """Return what a job runs.
 
-
-def plan_job(configuration: Configuration, job: Job) -> list[PlannedTask]:
-    """Return a job's tasks, each after those it waits for.
-
-    :raises JobError: if something in the job is wrong, or not supported.
+    :raises JobError: if something in the job is wrong.
     """
     tasks = job_tasks(configuration, job)
-    reasons = [
-        *_unknown_steps(configuration, job),
-        *_unsupported(tasks),
-        *_modes_missing(tasks),
-        *_mixed_levels(job, tasks),
-    ]
+    reasons = [*unknown_steps(configuration, job), *_modes_missing(tasks), *_mixed_levels(job, tasks)]
     if reasons:
         raise JobError(reasons)
-
-    ranks = [number if task.level < 0 else task.level for number, task in enumerate(tasks)]
     connectors = [task_connector(configuration, task) for task in tasks]
-    parents = _parents(tasks, ranks)
-    before = upstream([Place(*place) for place in zip(ranks, connectors, parents, strict=True)])
-    ids = _task_ids(tasks)
-    planned = []
-    for number in sorted(range(len(tasks)), key=lambda n: ranks[n]):
-        prepare = _prepare_of(tasks, ranks, connectors, number)
-        planned.append(
-            PlannedTask(
-                task_id=ids[number],
-                task=tasks[number],
-                connector=connectors[number],
-                upstream=tuple(ids[other] for other in sorted(before[number])),
-                batch_from=None if prepare is None else ids[prepare],
-                skips_if_blocked=job.is_incremental,
-                exports_changes=_exports_changes(job, tasks, connectors, number),
-            )
+    return _Planning(job, tasks, connectors).run()
+
+
+class _Planning:
+    """A job's tasks in reading order, and what is known of each, by its number."""
+
+    def __init__(self, job: Job, tasks: Sequence[TaskElement], connectors: Sequence[str | None]) -> None:
+        self.job = job
+        self.tasks = tasks
+        self.connectors = connectors
+        self.ranks = [number if task.level < 0 else task.level for number, task in enumerate(tasks)]
+        self.parents = _parents(tasks, self.ranks)
+        self.ids = _task_ids(tasks)
+
+    def run(self) -> JobPlan:
+        arrangement = arrange([self._place(number) for number in range(len(self.tasks))])
+        order = sorted(range(len(self.tasks)), key=lambda number: self.ranks[number])
+        return JobPlan(
+            tuple(self._plan(number, arrangement) for number in order),
+            self._names(arrangement.ended),
+            self._names(arrangement.guarded),
         )
-    return planned
 
+    def _place(self, number: int) -> Place:
+        task = self.tasks[number]
+        return Place(
+            self.ranks[number],
+            self.connectors[number],
+            self.parents[number],
+            may_fail=task.continue_on_error,
+            goes_on=self._goes_on(number),
+        )
 
-# ------------------------------------------------------------------------------------------- steps and overrides
+    def _plan(self, number: int, arrangement: Arrangement) -> PlannedTask:
+        links = arrangement.links[number]
+        prepare = self._prepare_of(number)
+        return PlannedTask(
+            task_id=self.ids[number],
+            task=self.tasks[number],
+            connector=self.connectors[number],
+            upstream=self._names(links.strict if links.needs_nodes else links.strict | links.lenient),
+            after_end=self._names(links.lenient) if links.needs_nodes else (),
+            trigger_rule="none_failed" if links.strict or not links.lenient else "all_done",
+            condition=self._condition(number, links.watched),
+            batch_from=None if prepare is None else self.ids[prepare],
+            skips_if_blocked=self.job.is_incremental,
+            exports_changes=self._exports_changes(number),
+        )
 
+    def _goes_on(self, number: int) -> bool:
+        return self.tasks[number].element == SET_FLAG and bool(self.parents[number])
 
-def _resolve(configuration: Configuration, child: JobChild) -> TaskElement | None:
-    if isinstance(child, TaskElement):
-        return child
-    task = configuration.find_task(child.identifier)
-    if task is None:
-        return None
-    if isinstance(child, Step):
-        return replace(task, level=child.level, location=child.location)
-    return _override(task, child)
+    def _condition(self, number: int, watched: Iterable[int]) -> Condition | None:
+        condition = Condition(
+            parents=self._names(self.parents[number]),
+            any_effect=self._goes_on(number),
+            watched=tuple(self._watched(number, other) for other in sorted(watched)),
+        )
+        return condition if condition.parents or condition.watched else None
 
+    def _watched(self, number: int, other: int) -> Watched:
+        """Return a task to be waited for, with the synchronizes of other connectors that may hold it up."""
+        own = self.connectors[number] or ""
+        holders = (
+            before
+            for before, task in enumerate(self.tasks)
+            if task.element == SYNCHRONIZE
+            and self.ranks[before] < self.ranks[other]
+            and not same(self.connectors[before] or "", own)
+        )
+        return Watched(self.ids[other], self._names(holders), may_fail=self.tasks[other].continue_on_error)
 
-def _override(task: TaskElement, override: TaskOverride) -> TaskElement:
-    given = {name.casefold(): value for name, value in override.attributes.items()}
-    kept = {name: value for name, value in task.attributes.items() if name.casefold() not in given}
-    merged = replace(
-        task,
-        location=override.location,
-        attributes=kept | dict(override.attributes),
-        display_names=dict(task.display_names) | _display_names(override.attributes),
-    )
-    return replace(
-        merged,
-        level=int(given["level"]) if given.get("level") else task.level,
-        agent=given.get("agent") or task.agent,
-        continue_on_error=merged.get_bool("ContinueOnError", default=task.continue_on_error),
-    )
+    def _prepare_of(self, number: int) -> int | None:
+        """Return the last prepare of the same connector before a synchronize."""
+        if self.tasks[number].element != SYNCHRONIZE:
+            return None
+        prepares = [
+            other
+            for other, task in enumerate(self.tasks)
+            if task.element == PREPARE
+            and self._same_connector(number, other)
+            and self.ranks[other] < self.ranks[number]
+        ]
+        return max(prepares, key=lambda other: (self.ranks[other], other), default=None)
 
+    def _exports_changes(self, number: int) -> bool:
+        modes = {
+            parse_mode(task.get("SynchronizationMode") or "")
+            for other, task in enumerate(self.tasks)
+            if task.element == PREPARE and self._same_connector(number, other)
+        }
+        return modes == {SynchronizationMode.INCREMENTAL} if modes else self.job.is_incremental
 
-def _display_names(attributes: Mapping[str, str]) -> dict[int, str]:
-    matches = ((_DISPLAY_NAME.fullmatch(name), value) for name, value in attributes.items())
-    return {int(match[1]): value for match, value in matches if match is not None}
+    def _same_connector(self, number: int, other: int) -> bool:
+        return same(self.connectors[number] or "", self.connectors[other] or "")
 
-
-# ------------------------------------------------------------------------------------------------------ reasons
-
-
-def _unknown_steps(configuration: Configuration, job: Job) -> list[str]:
-    return [
-        f"{child.location}: there is no task {child.identifier!r}"
-        for child in job.children
-        if not isinstance(child, TaskElement) and configuration.find_task(child.identifier) is None
-    ]
-
-
-def _unsupported(tasks: Sequence[TaskElement]) -> list[str]:
-    reasons = []
-    for task in tasks:
-        if task.element not in SUPPORTED:
-            what = (
-                f"{task.element} {task.identifier!r} cannot be run; this version runs {', '.join(SUPPORTED)}"
-            )
-            reasons.append(f"{task.location}: {what}")
-        elif task.continue_on_error:
-            what = f"ContinueOnError of {task.element} {task.identifier!r} is not supported by this version"
-            reasons.append(f"{task.location}: {what}; without it, the tasks after a failed one do not run")
-    return reasons
+    def _names(self, numbers: Iterable[int]) -> tuple[str, ...]:
+        return tuple(self.ids[number] for number in sorted(numbers))
 
 
 def _modes_missing(tasks: Sequence[TaskElement]) -> list[str]:
@@ -175,7 +191,7 @@ def _modes_missing(tasks: Sequence[TaskElement]) -> list[str]:
         f"{task.location}: {task.element} {task.identifier!r} has no SynchronizationMode, expected Initial, Complete or "
         "Incremental"
         for task in tasks
-        if task.element == _PREPARE and not task.get("SynchronizationMode")
+        if task.element == PREPARE and not task.get("SynchronizationMode")
     ]
 
 
@@ -188,23 +204,21 @@ def _mixed_levels(job: Job, tasks: Sequence[TaskElement]) -> list[str]:
     return [f"{without.location}: {what}; give every task of a job a Level, or none"]
 
 
-# -------------------------------------------------------------------------------------------------------- order
-
-
 def _parents(tasks: Sequence[TaskElement], ranks: Sequence[int]) -> list[frozenset[int]]:
-    """Return the explicit parents of each task, by number.
+    """Return the explicit parents of each task, by number: of a task that is run several times, those before.
 
     :raises JobError: if a parent is not in the job, or not before its child.
     """
+    known: dict[str, list[int]] = {}
+    for number, task in enumerate(tasks):
+        known.setdefault(task.identifier.casefold(), []).append(number)
     reasons: list[str] = []
     result = []
     for number, task in enumerate(tasks):
-        parents = set()
+        parents: set[int] = set()
         for name in task.depends_on:
-            candidates = [
-                n for n, other in enumerate(tasks) if other.identifier.casefold() == name.casefold()
-            ]
-            earlier = [n for n in candidates if ranks[n] < ranks[number]]
+            candidates = known.get(name.casefold(), [])
+            earlier = [other for other in candidates if ranks[other] < ranks[number]]
             parents.update(earlier)
             if not candidates:
                 reasons.append(f"{task.location}: the parent task {name!r} is not in this job")
@@ -216,33 +230,6 @@ def _parents(tasks: Sequence[TaskElement], ranks: Sequence[int]) -> list[frozens
     if reasons:
         raise JobError(reasons)
     return result
-
-
-def _prepare_of(
-    tasks: Sequence[TaskElement], ranks: Sequence[int], connectors: Sequence[str | None], number: int
-) -> int | None:
-    """Return the last prepare of the same connector before a synchronize."""
-    if tasks[number].element != SYNCHRONIZE:
-        return None
-    prepares = [
-        other
-        for other, task in enumerate(tasks)
-        if task.element == _PREPARE
-        and same(connectors[other] or "", connectors[number] or "")
-        and ranks[other] < ranks[number]
-    ]
-    return max(prepares, key=lambda other: (ranks[other], other), default=None)
-
-
-def _exports_changes(
-    job: Job, tasks: Sequence[TaskElement], connectors: Sequence[str | None], number: int
-) -> bool:
-    modes = {
-        parse_mode(task.get("SynchronizationMode") or "")
-        for task, connector in zip(tasks, connectors, strict=True)
-        if task.element == _PREPARE and same(connector or "", connectors[number] or "")
-    }
-    return modes == {SynchronizationMode.INCREMENTAL} if modes else job.is_incremental
 
 
 def _task_ids(tasks: Sequence[TaskElement]) -> list[str]:

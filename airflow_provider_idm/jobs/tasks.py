@@ -2,59 +2,124 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_idm.jobs.plan import SYNCHRONIZE
+from airflow.sdk import BaseOperator
+
+from airflow_provider_idm.jobs.plan import PREPARE, SET_FLAG, SYNCHRONIZE, JobError
 from airflow_provider_idm.jobs.safeguards import Safeguards
+from airflow_provider_idm.operators.base import IdmOperator
 from airflow_provider_idm.operators.export import ExportTaskOperator
+from airflow_provider_idm.operators.placeholder import PlaceholderTaskOperator
+from airflow_provider_idm.operators.predecessors import check_condition
 from airflow_provider_idm.operators.prepare_synchronization import PrepareSynchronizationTaskOperator
 from airflow_provider_idm.operators.set_recently_modified_flag import SetRecentlyModifiedFlagTaskOperator
 from airflow_provider_idm.operators.synchronize import SynchronizeTaskOperator
 
 if TYPE_CHECKING:
+    from airflow.sdk import DAG
+
     from airflow_provider_idm.configuration.model import TaskElement
     from airflow_provider_idm.jobs.plan import PlannedTask
-    from airflow_provider_idm.operators.base import IdmOperator
+    from airflow_provider_idm.operators.condition import Condition
 
-_DEFAULTS = Safeguards()
+    TaskFactory = Callable[[TaskElement, DAG], BaseOperator]
+    """Makes the operator of a registered element: it has the element's identifier as its task id."""
+
+_BATCH = "{{{{ ti.xcom_pull(task_ids='{}') }}}}"
 
 
 @dataclass(frozen=True, slots=True)
-class _Maker:
-    """How an element becomes an operator: its class, and its parameters from the element's attributes."""
+class TaskMaker:
+    """Makes the operators of a configuration's tasks.
 
-    operator: Callable[..., IdmOperator]
-    parameters: Callable[[PlannedTask], dict[str, Any]]
-
-
-def make_task(
-    planned: PlannedTask, batch: Any, safeguards: Safeguards = _DEFAULTS, **common: Any
-) -> IdmOperator:
-    """Return the operator of a task.
-
-    :param batch: the output of the prepare whose batch a synchronize takes, or None.
+    :param registered: what the author of the DAG file registered, by element; it comes before our own operators.
+    :param strict: whether an element without an operator is an error rather than a placeholder.
     :param safeguards: what a synchronize does about thresholds.
-    :param common: parameters that every operator of the job gets.
     """
-    maker = _MAKERS[planned.task.element]
-    parameters = maker.parameters(planned)
-    if planned.task.element == SYNCHRONIZE:
-        parameters |= safeguards.of_synchronize(planned.connector)
-    if batch is not None:
-        parameters["batch"] = batch
-    return maker.operator(
-        task_id=planned.task_id,
-        task_display_name=_display_name(planned.task) or planned.task_id,
-        **parameters,
-        **common,
-    )
+
+    registered: Mapping[str, TaskFactory] = field(default_factory=dict)
+    strict: bool = False
+    safeguards: Safeguards = field(default_factory=Safeguards)
+
+    def make(self, planned: PlannedTask, dag: DAG, **common: Any) -> BaseOperator:
+        """Return the operator of a task; it goes to the DAG, and to the task group that is entered.
+
+        :param common: parameters that every operator of ours gets in the job.
+        :raises JobError: if there is none, or what was registered does not make one.
+        """
+        element = planned.task.element
+        if (factory := self.registered.get(element)) is not None:
+            return _registered(factory, planned, dag)
+        parameters = _PARAMETERS.get(element)
+        if parameters is None and self.strict:
+            what = f"no operator is registered for {element} {planned.task.identifier!r}"
+            raise JobError([f"{planned.task.location}: {what}; register one with task_operators"])
+        operator: type[IdmOperator]
+        operator, given = (
+            parameters(planned) if parameters else (PlaceholderTaskOperator, {"element": element})
+        )
+        if element == SYNCHRONIZE:
+            given |= self.safeguards.of_synchronize(planned.connector)
+        made = operator(
+            dag=dag,
+            task_id=planned.task_id,
+            task_display_name=_display_name(planned.task) or planned.task_id,
+            trigger_rule=planned.trigger_rule,
+            **given,
+            **common,
+        )
+        made.condition = planned.condition
+        return made
 
 
-def _export(planned: PlannedTask) -> dict[str, Any]:
+def _registered(factory: TaskFactory, planned: PlannedTask, dag: DAG) -> BaseOperator:
+    """Return the operator that an author's factory makes, made to keep the order and the conditions of the job."""
     task = planned.task
-    return {
+    place = f"{task.location}: {task.element} {task.identifier!r}"
+    if task.identifier != planned.task_id:
+        task = replace(task, identifier=planned.task_id)
+    try:
+        operator: object = factory(task, dag)
+    except Exception as error:
+        raise JobError(
+            [f"{place}: what is registered for it failed: {type(error).__name__}: {error}"]
+        ) from error
+    if not isinstance(operator, BaseOperator):
+        found = type(operator).__name__
+        raise JobError([f"{place}: what is registered for it returned {found}, expected an operator"])
+    if operator.task_id != planned.task_id:
+        what = (
+            f"what is registered for it made a task {operator.task_id!r}, expected the id {planned.task_id!r}"
+        )
+        raise JobError([f"{place}: {what}: give the operator task_id=task.identifier"])
+    operator.trigger_rule = planned.trigger_rule  # type: ignore[assignment]  # a text serves as well
+    if isinstance(operator, IdmOperator):
+        operator.condition = planned.condition
+    elif planned.condition is not None:
+        _check_first(operator, planned.condition)
+    return operator
+
+
+def _check_first(operator: BaseOperator, condition: Condition) -> None:
+    """Have an operator that is not ours check a condition before it runs."""
+    own = operator.pre_execute
+
+    def pre_execute(context: Any) -> None:
+        check_condition(condition, context)
+        own(context)
+
+    vars(operator)["pre_execute"] = pre_execute
+
+
+Parameters = tuple[type[IdmOperator], dict[str, Any]]
+
+
+def _export(planned: PlannedTask) -> Parameters:
+    task = planned.task
+    return ExportTaskOperator, {
         "connection": task.get("Connection"),
         "connector": planned.connector,
         "skip_if_blocked": planned.skips_if_blocked,
@@ -63,25 +128,26 @@ def _export(planned: PlannedTask) -> dict[str, Any]:
     }
 
 
-def _prepare(planned: PlannedTask) -> dict[str, Any]:
+def _prepare(planned: PlannedTask) -> Parameters:
     task = planned.task
-    return {
+    return PrepareSynchronizationTaskOperator, {
         "connector": planned.connector,
         "synchronization_mode": task.get("SynchronizationMode"),
         "type": task.get("Type") or "None",
         "column_name": task.get("ColumnName") or "command",
-        "skip_if_blocked": True
-        if planned.skips_if_blocked
-        else None,  # None: an Incremental is, whatever the job
+        # None: an Incremental is skipped, whatever the job
+        "skip_if_blocked": True if planned.skips_if_blocked else None,
         "sources_directory": task.get("SourcesDirectory"),
         "working_directory": task.get("WorkingDirectory"),
     }
 
 
-def _synchronize(planned: PlannedTask) -> dict[str, Any]:
+def _synchronize(planned: PlannedTask) -> Parameters:
     task = planned.task
-    return {
+    return SynchronizeTaskOperator, {
         "connector": planned.connector,
+        # A template rather than the prepare's output, which would be one more edge: the order has its own.
+        "batch": None if planned.batch_from is None else _BATCH.format(planned.batch_from),
         "type": task.get("Type") or "None",
         "skip_if_blocked": planned.skips_if_blocked,
         "force_synchronization": task.get_bool("ForceSynchronization"),
@@ -90,17 +156,35 @@ def _synchronize(planned: PlannedTask) -> dict[str, Any]:
     }
 
 
-def _set_recently_modified_flag(_: PlannedTask) -> dict[str, Any]:
-    return {}
+def _set_recently_modified_flag(_: PlannedTask) -> Parameters:
+    return SetRecentlyModifiedFlagTaskOperator, {}
+
+
+def _create_database_views(_: PlannedTask) -> Parameters:
+    from airflow_provider_idm.operators.create_database_views import (  # noqa: PLC0415
+        CreateDatabaseViewsTaskOperator,
+    )
+
+    return CreateDatabaseViewsTaskOperator, {}
+
+
+def _deploy_configuration(planned: PlannedTask) -> Parameters:
+    from airflow_provider_idm.operators.deploy_configuration import (  # noqa: PLC0415
+        DeployConfigurationTaskOperator,
+    )
+
+    return DeployConfigurationTaskOperator, {"connector": planned.connector}
 
 
 def _display_name(task: TaskElement) -> str | None:
     return next((task.display_names[language] for language in sorted(task.display_names)), None)
 
 
-_MAKERS = {
-    "ExportTask": _Maker(ExportTaskOperator, _export),
-    "PrepareSynchronizationTask": _Maker(PrepareSynchronizationTaskOperator, _prepare),
-    SYNCHRONIZE: _Maker(SynchronizeTaskOperator, _synchronize),
-    "SetRecentlyModifiedFlagTask": _Maker(SetRecentlyModifiedFlagTaskOperator, _set_recently_modified_flag),
+_PARAMETERS: Mapping[str, Callable[[PlannedTask], Parameters]] = {
+    "ExportTask": _export,
+    PREPARE: _prepare,
+    SYNCHRONIZE: _synchronize,
+    SET_FLAG: _set_recently_modified_flag,
+    "CreateDatabaseViewsTask": _create_database_views,
+    "DeployConfigurationTask": _deploy_configuration,
 }

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.sdk import BaseOperator
 
@@ -19,15 +19,14 @@ from airflow_provider_idm.errors import (
 )
 from airflow_provider_idm.hooks.airflow_exceptions import AirflowFailException, AirflowSkipException
 from airflow_provider_idm.local_files import local_files
+from airflow_provider_idm.operators.predecessors import EFFECT, check_condition, tell_stopped
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_idm.configuration import ConnectorMappings
     from airflow_provider_idm.hooks.idm import IdmHook
-
-EFFECT: Final = "has_effect"
-"""Key of the XCom that tells whether a task had an effect; a task without it counts as having had one."""
+    from airflow_provider_idm.operators.condition import Condition
 
 _CORE_LOGGER = "airflow_provider_idm"
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -46,6 +45,8 @@ class IdmOperator(BaseOperator):
     :raises ConfigurationError: if the log level is none of these.
     """
 
+    condition: Condition | None = None
+    """What decides, in a job, whether the task runs; set by the job."""
     template_fields: Sequence[str] = ("configuration",)
     ui_color: ClassVar[str] = "#e8f1fa"  # type: ignore[misc]  # the base class has it as an instance's
 
@@ -70,11 +71,13 @@ class IdmOperator(BaseOperator):
         :raises AirflowFailException: for an error that no retry can mend, with the same text.
         :raises AirflowSkipException: if the task's batch was replaced by a later one, or its connector is blocked.
         """
-        with self.errors_as_states():
+        if self.condition is not None:
+            check_condition(self.condition, context)
+        with self.errors_as_states(context):
             return self.perform(context)
 
     @contextmanager
-    def errors_as_states(self) -> Iterator[None]:
+    def errors_as_states(self, context: Context) -> Iterator[None]:
         """Do something with the log level of the task, the core's errors being turned into those of Airflow."""
         try:
             with local_files(), _log_level(self.log_level):
@@ -82,6 +85,7 @@ class IdmOperator(BaseOperator):
         except BatchCancelledError as error:
             self._skip(_cancelled(error))
         except ConnectorBlockedError as error:
+            tell_stopped(context, stopped=True)
             self._skip(str(error))
         except AirflowSkipException as skip:
             self._skip(str(skip))

@@ -56,7 +56,7 @@ class ExportTaskOperator(IdmOperator):
         self.init_mode = init_mode
         self.skip_if_blocked = skip_if_blocked
 
-    def perform(self, context: Context) -> dict[str, Any]:  # noqa: ARG002
+    def perform(self, context: Context) -> dict[str, Any]:
         """Export; the XCom is the files written, with their rows and columns."""
         from airflow_provider_idm.configuration.concerns import require_connector
         from airflow_provider_idm.configuration.read import check_configuration
@@ -80,6 +80,7 @@ class ExportTaskOperator(IdmOperator):
         )
         if result.skipped is not None:
             self.log.warning("Nothing was exported: %s", result.skipped)
+        self.tell_effect(context, result.has_effect)
         return result.as_dict()
 
     def _check_connector(self, known: str) -> None:

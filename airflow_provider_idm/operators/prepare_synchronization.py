@@ -85,7 +85,7 @@ class PrepareSynchronizationTaskOperator(IdmOperator):
 
     def perform(self, context: Context) -> str:
         """Prepare; return the batch's id."""
-        from airflow_provider_idm.synchronization.prepare import PrepareRequest, prepare
+        from airflow_provider_idm.synchronization.prepare import PrepareRequest, has_effect, prepare
 
         hook = self.hook()
         sources = Path(self.sources_directory) if self.sources_directory else hook.work / "ExportOutput"
@@ -117,4 +117,5 @@ class PrepareSynchronizationTaskOperator(IdmOperator):
             told = ", ".join(f"{number:,} {what}" for what, number in numbers.items())
             self.log.info("%s: %s", name, told)
         context["ti"].xcom_push(key="counts", value=counts)
+        self.tell_effect(context, has_effect(result.manifest, request.exchange.channel(request.connector)))
         return result.manifest.batch

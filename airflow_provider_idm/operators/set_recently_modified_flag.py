@@ -16,9 +16,10 @@ class SetRecentlyModifiedFlagTaskOperator(IdmOperator):
     The XCom is the number of resources marked.
     """
 
-    def perform(self, context: Context) -> int:  # noqa: ARG002
+    def perform(self, context: Context) -> int:
         """Mark the resources; return how many."""
         with self.hook().get_repository() as repository:
             marked = repository.set_recently_modified_flag()
+        self.tell_effect(context, marked > 0)
         self.log.info("Marked %d resources as recently modified.", marked)
         return marked

@@ -113,7 +113,7 @@ class WaitingOperator(IdmOperator):
         answer = read_answer(event)
         only_looks = answer is None and event.get("error_type") == "timeout"
         try:
-            with self.errors_as_states(), self.request(context) as request:
+            with self.errors_as_states(context), self.request(context) as request:
                 decision = Decision(request, kept, self.response_timeout)
                 result = decision.take(answer, ask_again=answer is None and not only_looks)
                 if result is None:
@@ -137,6 +137,7 @@ class WaitingOperator(IdmOperator):
             self.log.info(line)
         if result.state == "blocked":
             self._block(result, request, context)
+        self.tell_effect(context, result.has_effect)
         return result.as_dict()
 
     def _block(self, result: SynchronizeResult, request: SynchronizeRequest, context: Context) -> NoReturn:

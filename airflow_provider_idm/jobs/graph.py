@@ -1,0 +1,127 @@
+"""The tasks of a job in its DAG: operators, edges, and a task group for each connector."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import TaskGroup
+
+from airflow_provider_idm.configuration.names import dag_id
+from airflow_provider_idm.jobs.plan import SYNCHRONIZE
+
+if TYPE_CHECKING:
+    from airflow.sdk import DAG, BaseOperator
+
+    from airflow_provider_idm.configuration.model import Configuration, Connector, Job
+    from airflow_provider_idm.jobs.dag import DagSettings
+    from airflow_provider_idm.jobs.plan import JobPlan, PlannedTask
+
+ENDED: Final = "__ended"
+ALL_SUCCEEDED: Final = "all_succeeded"
+_LOG_LEVELS: Final = ("DEBUG", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", None)
+_ONE_AT_A_TIME: Final = "max_active_tis_per_dag"
+_ENDED_DOC: Final = (
+    "Succeeds when `{}` has ended, even if it failed (`ContinueOnError`), and lets others go on."
+)
+_GUARD_DOC: Final = (
+    "Does nothing, but fails the run if a task before it failed: the others that come after it go on."
+)
+
+
+class Graph:
+    """Puts the tasks of one job into its DAG."""
+
+    def __init__(self, dag: DAG, configuration: Configuration, job: Job, settings: DagSettings) -> None:
+        self._dag = dag
+        self._configuration = configuration
+        self._job = job
+        self._settings = settings
+        self._groups: dict[str, TaskGroup] = {}
+        self._operators: dict[str, BaseOperator] = {}
+        self._common = {
+            "idm_conn_id": settings.idm_conn_id,
+            "configuration": str(settings.folder),
+            "log_level": _LOG_LEVELS[job.log_level],
+        }
+
+    def add(self, plan: JobPlan) -> None:
+        """Add all tasks with their edges.
+
+        :raises JobError: if a task cannot become an operator.
+        """
+        self._group(plan)
+        ended: dict[str, BaseOperator] = {}
+        for planned in plan.tasks:
+            with self._group_of(planned.connector):
+                operator = self._operators[planned.task_id] = self._make(planned)
+                if planned.task_id in plan.ended:
+                    ended[planned.task_id] = self._end_of(operator)
+            before = [self._operators[name] for name in planned.upstream]
+            operator.set_upstream([*before, *(ended[name] for name in planned.after_end)])
+        if plan.guarded:
+            self._guard([self._operators[name] for name in plan.guarded])
+
+    def _make(self, planned: PlannedTask) -> BaseOperator:
+        common: dict[str, Any] = dict(self._common)
+        if (queue := self._settings.queue(planned.task.agent or self._job.agent)) is not None:
+            common["queue"] = queue
+        if planned.task.element != SYNCHRONIZE and _ONE_AT_A_TIME not in self._settings.default_args:
+            common[_ONE_AT_A_TIME] = 1  # a synchronize may wait long for a person, and must hold up nobody
+        return self._settings.tasks.make(planned, self._dag, **common)
+
+    def _end_of(self, operator: BaseOperator) -> BaseOperator:
+        end = EmptyOperator(
+            dag=self._dag,
+            task_id=f"{operator.task_id}{ENDED}",
+            task_display_name=f"{operator.task_display_name}: ended",
+            trigger_rule="all_done",
+            doc_md=_ENDED_DOC.format(operator.task_id),
+        )
+        end.set_upstream(operator)
+        return end
+
+    def _guard(self, operators: list[BaseOperator]) -> None:
+        taken = {*self._operators, *(group.group_id for group in self._groups.values() if group.group_id)}
+        EmptyOperator(
+            dag=self._dag,
+            task_id=_free(ALL_SUCCEEDED, taken),
+            task_display_name="All succeeded",
+            trigger_rule="none_failed",
+            doc_md=_GUARD_DOC,
+        ).set_upstream(operators)
+
+    def _group(self, plan: JobPlan) -> None:
+        """Make a task group for each connector, if there are several: one alone would only hide the job."""
+        names = {task.connector.casefold(): task.connector for task in plan.tasks if task.connector}
+        if len(names) < 2:
+            return
+        taken = {task.task_id for task in plan.tasks}
+        for key, name in names.items():
+            connector = self._configuration.connectors.get(name)
+            written = connector.identifier if connector else name
+            group_id = _free(dag_id(written), taken)
+            taken.add(group_id)
+            self._groups[key] = TaskGroup(
+                group_id,
+                dag=self._dag,
+                prefix_group_id=False,
+                group_display_name=_display_name(connector, written),
+                tooltip=f"Connector {written}",
+            )
+
+    def _group_of(self, connector: str | None) -> AbstractContextManager[object]:
+        return self._groups.get((connector or "").casefold(), nullcontext())
+
+
+def _display_name(connector: Connector | None, identifier: str) -> str:
+    names = connector.display_names if connector else {}
+    return next((names[language] for language in sorted(names)), identifier)
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """Return a name that no task has: the name itself, or numbered."""
+    known = {other.casefold() for other in taken}
+    candidates = (name, *(f"{name}_{number}" for number in range(2, len(known) + 3)))
+    return next(candidate for candidate in candidates if candidate.casefold() not in known)
