@@ -26,6 +26,7 @@ from airflow_provider_idm.configuration.definitions_jobs import JOB, SCAFFOLDING
 from airflow_provider_idm.configuration.element import IDENTIFIER, Element, elements, flag, required, table
 from airflow_provider_idm.configuration.enums import Deactivation, JobUse, PropertyType
 from airflow_provider_idm.configuration.formats import parse_format
+from airflow_provider_idm.configuration.transformations import INPUT_COLUMNS, OPERATORS, TYPES
 
 
 def _thresholds(
@@ -72,24 +73,21 @@ _PROPERTY_TYPES: dict[str, PropertyType] = {
     "ForeignKey": PropertyType.FOREIGN_KEY,
 }
 _PROPERTY_TYPE_NUMBERS = dict(enumerate(_PROPERTY_TYPES))
-_TRANSFORMATION_TYPES = {name: name for name in ("ConcatColumns", "TransformDate", "WhereValue")}
-_OPERATORS = ("Equals", "NotEquals", "Contains", "NotContains", "StartsWith", "EndsWith", "Regex")
 
 TRANSFORMATION = Element(
     "Transformation",
     table(
-        Attribute("Type", enumeration(_TRANSFORMATION_TYPES), required=True),
+        Attribute("Type", enumeration({name: name for name in TYPES}), required=True),
         Attribute("Table", reference, required=True),
         *(
             Attribute(name, text)
-            for name in ("Column", "InputColumn", "ConcatSeparator", "DatePattern", "WhereValue")
+            for name in ("Column", *INPUT_COLUMNS, "ConcatSeparator", "DatePattern", "WhereValue")
         ),
-        *(Attribute(f"InputColumn{n}", text) for n in range(2, 6)),
         *(flag(name) for name in ("RemoveEmpty", "RemoveDuplicates", "SortValues")),
         Attribute("AddedDays", number()),
         Attribute("MinYear", integer(1, 9999)),
         Attribute("MaxYear", integer(1, 9999)),
-        Attribute("WhereOperator", enumeration({name: name for name in _OPERATORS})),
+        Attribute("WhereOperator", enumeration({name: name for name in OPERATORS})),
     ),
     display_names=False,
 )

@@ -12,7 +12,7 @@ import pytest
 
 from airflow_provider_idm.configuration import check_configuration
 from airflow_provider_idm.configuration.enums import Deactivation
-from airflow_provider_idm.configuration.model import Configuration, Connection, Location, Transformation
+from airflow_provider_idm.configuration.model import Configuration, Connection, Location
 from airflow_provider_idm.configuration.names import Identifiers
 from airflow_provider_idm.errors import ConfigurationError, ExportError, SourceFileError
 from airflow_provider_idm.synchronization.export import (
@@ -423,12 +423,6 @@ def test_a_connection_cannot_export_onto_its_input(export: Export, tmp_path: Pat
     own.write_text("A\n1\n")
     with pytest.raises(ExportError, match="cannot export onto its input"):
         export(Path=str(own))
-
-
-def test_transformations_are_refused(export: Export) -> None:
-    transformation = Transformation(Location("hr.xml", 9), "WhereValue", "HR-Persons", {})
-    with pytest.raises(ExportError, match=r"first at hr\.xml:9: transformations are not supported yet"):
-        export("A\n1\n", connection=make_connection(transformations=(transformation,)))
 
 
 def test_an_unknown_connection_names_the_nearest(conf: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from airflow_provider_idm.configuration.checks.connectors import check_connector
 from airflow_provider_idm.configuration.checks.jobs import check_jobs
 from airflow_provider_idm.configuration.checks.mappings import check_entity_type_mappings
 from airflow_provider_idm.configuration.checks.metadata import check_entity_types
+from airflow_provider_idm.configuration.checks.transformations import check_transformations
 
 if TYPE_CHECKING:
     from airflow_provider_idm.configuration.checks.context import Context
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 def check(context: Context) -> None:
     """Check everything; what is wrong is added to the context's problems."""
     check_connectors(context)
+    check_transformations(context)
     check_entity_types(context)
     check_associations(context)
     check_entity_type_mappings(context)

@@ -14,6 +14,8 @@ from airflow_provider_idm.errors import ExportError
 from airflow_provider_idm.synchronization.export.exporter import ExportJob, ExportResult
 from airflow_provider_idm.synchronization.export.registry import require_exporter
 from airflow_provider_idm.synchronization.export.settings import read_settings
+from airflow_provider_idm.synchronization.export.staging import publish, staging_folder
+from airflow_provider_idm.synchronization.export.transform import transform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +46,7 @@ class ExportRequest:
 
 
 def export_connection(request: ExportRequest) -> ExportResult:
-    """Write the source files of one connection into the export folder.
+    """Write the source files of one connection, transformed, into the export folder; a failure leaves the former ones.
 
     :raises airflow_provider_idm.errors.ConfigurationError: if the connection is unknown and the configuration has
         errors, for it may stand where they are.
@@ -59,21 +61,20 @@ def export_connection(request: ExportRequest) -> ExportResult:
         logger.info("%s", note)
         return ExportResult(connection=name, files=(), incremental=request.incremental, skipped=note)
     exporter = require_exporter(connection.package, name)
-    if connection.transformations:
-        first = connection.transformations[0]
-        raise ExportError(
-            f"connection {name} has {len(connection.transformations)} Transformation(s), the first at "
-            f"{first.location}: transformations are not supported yet, and exporting without them would give "
-            "wrong data. Take them out, or let another task write the transformed source files"
-        )
     settings = read_settings(name, request.configuration.folder, request.settings)
-    output = request.output
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ExportError(f"connection {name}: the export folder {output} cannot be made: {error}") from error
-    job = ExportJob(connection=connection, settings=settings, output=output, incremental=request.incremental)
-    result = ExportResult(connection=name, files=tuple(exporter(job)), incremental=request.incremental)
+    with staging_folder(request.output, name) as folder:
+        job = ExportJob(
+            connection=connection,
+            settings=settings,
+            output=folder,
+            incremental=request.incremental,
+            configuration=request.configuration,
+            destination=request.output,
+        )
+        files = transform(connection, tuple(exporter(job)), incremental=request.incremental)
+        result = ExportResult(
+            connection=name, files=publish(files, request.output), incremental=request.incremental
+        )
     for file in result.files:
         logger.info("connection %s: %d rows written to %s", name, file.rows, file.path)
     return result

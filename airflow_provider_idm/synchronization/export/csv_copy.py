@@ -49,7 +49,7 @@ def copy_csv(source: Path, target: Path, source_format: CsvFormat) -> ExportedFi
     csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_VALUE))
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
     try:
-        reader = _Reader(source, source_format)
+        reader = CsvReader(source, source_format)
         with temporary.open("w", encoding="utf-8", newline="") as file:
             columns, rows = _write(reader, file)
         temporary.replace(target)
@@ -61,7 +61,7 @@ def copy_csv(source: Path, target: Path, source_format: CsvFormat) -> ExportedFi
     return ExportedFile(target, rows, columns)
 
 
-def _write(reader: _Reader, file: IO[str]) -> tuple[tuple[str, ...], int]:
+def _write(reader: CsvReader, file: IO[str]) -> tuple[tuple[str, ...], int]:
     writer = CsvWriter(file)
     rows = reader.rows()
     header = next(rows)
@@ -76,14 +76,18 @@ def _with_header(header: list[str], rows: Iterator[list[str]]) -> Iterator[list[
     yield from rows
 
 
-class _Reader:
-    """Reads the rows of one file, each problem with its line."""
+class CsvReader:
+    """Reads the rows of one file, each problem with its line.
+
+    :ivar line: in which the row that was given last begins, from 1.
+    """
 
     def __init__(self, path: Path, source_format: CsvFormat) -> None:
         self._path = path
         self._format = source_format
         self._encoding = source_format.encoding or "utf-8-sig"
         self._line = 0
+        self.line = 1
 
     def rows(self) -> Iterator[list[str]]:
         """Give the header, then every row, trimmed and without the columns that have no header."""
@@ -115,9 +119,10 @@ class _Reader:
         for values in reader:
             if len(values) != len(header):
                 if not values:
+                    self._line = skipped + reader.line_num
                     continue
                 raise self._ragged(len(header), len(values), separator)
-            self._line = skipped + reader.line_num
+            self.line, self._line = self._line + 1, skipped + reader.line_num
             row = values if complete else [values[index] for index in keep]
             yield [self._trim(value) for value in row] if self._format.values_to_trim else row
 

@@ -41,8 +41,9 @@ def export_csv(job: ExportJob) -> list[ExportedFile]:
     incremental = job.incremental and not _COMPLETE_ONLY.search(job.connection.package)
     name = "PathIncremental" if incremental and settings.path("PathIncremental") else "Path"
     source = _source(settings, name)
-    target = job.output / f"{job.connection.identifier}.csv"
-    if target.exists() and source.samefile(target):
+    target = job.target()
+    published = (job.destination or job.output) / target.name
+    if published.exists() and source.samefile(published):
         raise settings.error(
             name, f"{source} is the source file itself: a connection cannot export onto its input"
         )

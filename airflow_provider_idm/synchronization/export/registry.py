@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Final
+
 from airflow_provider_idm.errors import ExportError
-from airflow_provider_idm.synchronization.export.csv_exporter import export_csv
 from airflow_provider_idm.synchronization.export.exporter import Exporter
 
-_exporters: dict[str, tuple[str, Exporter]] = {}
+ENTRY_POINTS: Final = "airflow_provider_idm.exporters"
+"""The group of entry points by which an installed package brings exporters: package name = ``module:function``."""
+
+_HERE: Final = "airflow_provider_idm.synchronization.export"
+_exporters: dict[str, tuple[str, Exporter | str]] = {}
 
 
-def register_exporter(package: str, exporter: Exporter) -> None:
+def register_exporter(package: str, exporter: Exporter | str) -> None:
     """Let an exporter serve every package whose name begins so; the longest beginning that fits is chosen.
 
     ``Usercube.CSV`` serves ``Usercube.CSV``, ``Usercube.CSV@0000001`` and ``Usercube.CSV.Complete@0000001``,
     but not ``Usercube.CSVX``. Case does not matter. A package registered again is served by the newcomer.
+
+    :param exporter: the exporter, or where it is found: ``module:function``, imported when it is first used.
     """
     _exporters[package.casefold()] = (package, exporter)
 
 
 def registered_packages() -> list[str]:
     """Return the beginnings of all packages that can be exported, as registered, sorted."""
+    _read_entry_points()
     return sorted(package for package, _ in _exporters.values())
 
 
 def exporter_for(package: str) -> Exporter | None:
-    """Return the exporter of a package, or None if there is none."""
+    """Return the exporter of a package, or None if there is none.
+
+    :raises ExportError: if the module that it is registered with cannot be imported, or has no such function.
+    """
+    _read_entry_points()
     wanted = package.casefold()
     fitting = [key for key in _exporters if wanted.startswith(key) and _ends_a_word(key, wanted)]
-    return _exporters[max(fitting, key=len)][1] if fitting else None
+    if not fitting:
+        return None
+    name, exporter = _exporters[max(fitting, key=len)]
+    return _load(name, exporter) if isinstance(exporter, str) else exporter
 
 
 def require_exporter(package: str, connection: str) -> Exporter:
@@ -50,4 +68,23 @@ def _ends_a_word(key: str, package: str) -> bool:
     return not (key[-1:].isalnum() and package[len(key) : len(key) + 1].isalnum())
 
 
-register_exporter("Usercube.CSV", export_csv)
+def _load(package: str, path: str) -> Exporter:
+    module, _, function = path.partition(":")
+    try:
+        exporter: Exporter = getattr(import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ExportError(
+            f"the exporter of package {package} is registered as {path!r}, which cannot be loaded: {error}. Expected "
+            "module:function of a module that this environment has"
+        ) from error
+    return exporter
+
+
+@cache
+def _read_entry_points() -> None:
+    """Register what installed packages bring; what was registered in code before that wins."""
+    for entry in entry_points(group=ENTRY_POINTS):
+        _exporters.setdefault(entry.name.casefold(), (entry.name, entry.value))
+
+
+register_exporter("Usercube.CSV", f"{_HERE}.csv_exporter:export_csv")
