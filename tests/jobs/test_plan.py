@@ -8,7 +8,8 @@ import pytest
 
 from airflow_provider_idm.configuration.model import Configuration
 from airflow_provider_idm.configuration.read import check_configuration
-from airflow_provider_idm.jobs.plan import JobError, PlannedTask, plan_job
+from airflow_provider_idm.jobs.plan import JobError, JobPlan, PlannedTask, plan_job
+from airflow_provider_idm.operators.condition import Condition, Watched
 
 CONNECTORS = """
   <Connector Identifier="HR" DisplayName_L1="HR" />
@@ -22,9 +23,13 @@ def job(tmp_path: Path) -> object:
     """Make the configuration of one job named J and plan it."""
 
     def plan(children: str, definitions: str = "", attributes: str = "") -> list[PlannedTask]:
+        return list(whole(children, definitions, attributes).tasks)
+
+    def whole(children: str, definitions: str = "", attributes: str = "") -> JobPlan:
         configuration = read(tmp_path, children, definitions, attributes)
         return plan_job(configuration, configuration.jobs["J"])
 
+    plan.whole = whole
     return plan
 
 
@@ -146,17 +151,78 @@ def test_a_step_run_twice_gets_a_number(job) -> None:
     assert shape(job(children, definitions=synchronize("S"))) == [("S", (), None), ("S_2", ("S",), None)]
 
 
-def test_a_parent_task_of_another_connector_comes_first(job) -> None:
-    child = synchronize("S", level=1).replace("/>", '><TaskDependsOnTask ParentTask="A" /></SynchronizeTask>')
+def depends(task: str, element: str, *parents: str) -> str:
+    """Give a task element parents."""
+    children = "".join(f'<TaskDependsOnTask ParentTask="{parent}" />' for parent in parents)
+    return task.replace("/>", f">{children}</{element}>")
 
-    assert shape(job(prepare("A", "AD", level=0) + child)) == [("A", (), None), ("S", ("A",), None)]
+
+def test_a_parent_task_of_another_connector_comes_first_and_decides_whether_the_child_runs(job) -> None:
+    child = depends(synchronize("S", level=1), "SynchronizeTask", "A")
+
+    _, task = job(prepare("A", "AD", level=0) + child)
+
+    assert (task.upstream, task.trigger_rule) == (("A",), "all_done")
+    assert task.condition == Condition(parents=("A",))
+
+
+def test_a_task_run_several_times_is_a_parent_each_time(job) -> None:
+    step = '<Step Identifier="P" />'
+    child = depends(synchronize("S"), "SynchronizeTask", "P")
+
+    *_, task = job(step + child + step, definitions=prepare("P"))
+    assert task.condition is None
+    tasks = job(step + step + child, definitions=prepare("P"))
+    assert tasks[2].condition == Condition(parents=("P", "P_2"))
+    assert (tasks[2].upstream, tasks[2].trigger_rule, tasks[2].batch_from) == (("P_2",), "none_failed", "P_2")
+
+
+def test_what_may_fail_is_only_waited_for(job) -> None:
+    may_fail = export("E").replace("/>", 'ContinueOnError="true" />')
+
+    plan = job.whole(may_fail + prepare("P"))
+
+    assert [(t.task_id, t.upstream, t.trigger_rule) for t in plan.tasks] == [
+        ("E", (), "none_failed"),
+        ("P", ("E",), "all_done"),
+    ]
+    assert (plan.ended, plan.guarded) == ((), ())
+
+
+def test_what_may_fail_beside_what_may_not_is_waited_for_through_a_node(job) -> None:
+    may_fail = export("E", level=1).replace("/>", 'ContinueOnError="true" />')
+    views = '<CreateDatabaseViewsTask Identifier="V" DisplayName_L1="V" Level="0" />'
+
+    plan = job.whole(views + may_fail + prepare("P", level=2))
+
+    task = plan.tasks[2]
+    assert (task.upstream, task.after_end, task.trigger_rule) == (("V",), ("E",), "none_failed")
+    assert plan.ended == ("E",)
+
+
+def test_the_flag_is_set_if_one_parent_had_an_effect(job) -> None:
+    flag = '<SetRecentlyModifiedFlagTask Identifier="F" DisplayName_L1="F" Level="2" />'
+    children = synchronize("S", level=1) + synchronize("T", "AD", level=1)
+
+    plan = job.whole(children + depends(flag, "SetRecentlyModifiedFlagTask", "S", "T"))
+
+    task = plan.tasks[2]
+    assert (task.upstream, task.trigger_rule) == (("S", "T"), "all_done")
+    assert task.condition == Condition(parents=("S", "T"), any_effect=True)
+    assert plan.guarded == ("S", "T")
+
+
+def test_a_task_that_waits_for_other_connectors_is_watched_with_what_may_hold_it_up(job) -> None:
+    children = synchronize("A", "AD") + '<FulfillTask Identifier="F" DisplayName_L1="F" />' + prepare("P")
+
+    *_, task = job(children)
+
+    assert (task.upstream, task.condition) == ((), Condition(watched=(Watched("F", ("A",)),)))
 
 
 @pytest.mark.parametrize(
     ("children", "reason"),
     [
-        ('<FulfillTask Identifier="F" DisplayName_L1="F" />', "FulfillTask 'F' cannot be run"),
-        (synchronize("S", more='ContinueOnError="true"'), "ContinueOnError of SynchronizeTask 'S'"),
         (
             prepare("P").replace('SynchronizationMode="Complete"', ""),
             "PrepareSynchronizationTask 'P' has no SynchronizationMode, expected Initial, Complete or Incremental",
