@@ -75,9 +75,9 @@ def parse_transformation(transformation: Transformation) -> Step:
     missing = [name for name in _required(transformation.type) if not written.get(name)]
     if missing:
         raise ValueError(f"Type {transformation.type} needs the attribute {' and '.join(missing)}")
-    return {"ConcatColumns": _concat, "TransformDate": _date, "WhereValue": _where}[transformation.type](
-        written
-    )
+    if transformation.type == "ConcatColumns":
+        return _concat(written)
+    return _date(written) if transformation.type == "TransformDate" else _where(written)
 
 
 def _required(kind: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from airflow_provider_idm.configuration.model import Connection
 from airflow_provider_idm.configuration.names import suggestion
 from airflow_provider_idm.configuration.problems import configuration_error, errors_of
 from airflow_provider_idm.errors import ExportError
-from airflow_provider_idm.synchronization.export.exporter import ExportJob, ExportResult
+from airflow_provider_idm.synchronization.export.exporter import Exported, ExportJob, ExportResult
 from airflow_provider_idm.synchronization.export.registry import require_exporter
 from airflow_provider_idm.synchronization.export.settings import read_settings
 from airflow_provider_idm.synchronization.export.staging import publish, staging_folder
@@ -71,9 +71,12 @@ def export_connection(request: ExportRequest) -> ExportResult:
             configuration=request.configuration,
             destination=request.output,
         )
-        files = transform(connection, tuple(exporter(job)), incremental=request.incremental)
+        exported = exporter(job)
+        if not isinstance(exported, Exported):
+            exported = Exported(exported, cookie=None, incremental=request.incremental)
+        files = transform(connection, exported.files, incremental=exported.incremental)
         result = ExportResult(
-            connection=name, files=publish(files, request.output), incremental=request.incremental
+            connection=name, files=publish(files, request.output), incremental=exported.incremental
         )
     for file in result.files:
         logger.info("connection %s: %d rows written to %s", name, file.rows, file.path)
