@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from airflow_provider_idm.configuration.enums import Deactivation, FormatName, JobUse, PropertyType, Severity
+from airflow_provider_idm.configuration.names import Identifiers, identified
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -379,13 +380,13 @@ class Configuration:
     scaffoldings: tuple[Scaffolding, ...]
     problems: tuple[Problem, ...]
     """Warnings, and errors too where the reader was asked not to raise."""
+    _tasks_in_jobs: Identifiers[TaskElement] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        children = (child for job in self.jobs.values() for child in job.children)
+        tasks = identified(child for child in children if isinstance(child, TaskElement))
+        object.__setattr__(self, "_tasks_in_jobs", tasks)
 
     def find_task(self, identifier: str) -> TaskElement | None:
         """Return the task that a ``Step`` or override names: one outside any job, else one written out in a job."""
-        if identifier in self.tasks:
-            return self.tasks[identifier]
-        wanted = identifier.casefold()
-        inside = (
-            child for job in self.jobs.values() for child in job.children if isinstance(child, TaskElement)
-        )
-        return next((task for task in inside if task.identifier.casefold() == wanted), None)
+        return self.tasks.get(identifier) or self._tasks_in_jobs.get(identifier)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow_provider_idm.configuration import build, build_jobs
 from airflow_provider_idm.configuration.checks import check
 from airflow_provider_idm.configuration.checks.context import Context
+from airflow_provider_idm.configuration.collector import without_garbage_collection
 from airflow_provider_idm.configuration.definitions import root_definition
 from airflow_provider_idm.configuration.definitions_jobs import DEPENDENCY, JOB, SCAFFOLDINGS, task_definition
 from airflow_provider_idm.configuration.model import Configuration, Location
@@ -51,6 +52,7 @@ def read_configuration(folder: str | os.PathLike[str]) -> Configuration:
     return configuration
 
 
+@without_garbage_collection()
 def check_configuration(folder: str | os.PathLike[str]) -> Configuration:
     """Read and check a configuration without raising: whatever is wrong is in the result's ``problems``.
 
