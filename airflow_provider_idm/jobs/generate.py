@@ -154,9 +154,9 @@ class _Generation:
     def _collect(self) -> None:
         configuration = check_configuration(self.settings.folder)
         concerns = Concerns(configuration)
-        self.general = self.settings.tasks.safeguards.problems_of_all(
-            configuration, is_sound=not concerns.errors
-        )
+        tasks = self.settings.tasks
+        windows = tasks.safeguards.problems_of_all(configuration, is_sound=not concerns.errors)
+        self.general = [*tasks.problems(), *windows]
         shown: set[Problem] = set()
         for job in configuration.jobs.values():
             shown.update(self._collect_job(configuration, concerns, job))

@@ -44,6 +44,14 @@ class TaskMaker:
     strict: bool = False
     safeguards: Safeguards = field(default_factory=Safeguards)
 
+    def problems(self) -> list[str]:
+        """Return what is wrong with what was registered, for every job."""
+        return [
+            f"generate_dags(task_operators=…): {name!r} is no task element, expected a name such as FulfillTask"
+            for name in self.registered
+            if not (isinstance(name, str) and name.endswith("Task"))
+        ]
+
     def make(self, planned: PlannedTask, dag: DAG, **common: Any) -> BaseOperator:
         """Return the operator of a task; it goes to the DAG, and to the task group that is entered.
 

@@ -27,6 +27,13 @@ HR_JOB = """\
   </Job>
 </ConfigurationFile>
 """
+FULFILL = (
+    HR_JOB.format(attributes="")
+    .replace("HR job", "Other")
+    .replace('Identifier="P"', 'Identifier="P2"')
+    .replace('"S"', '"S2"')
+    .replace("</Job>", '<FulfillTask Identifier="F" DisplayName_L1="Fulfill" Level="-1" /></Job>')
+)
 
 
 @pytest.fixture
@@ -72,13 +79,16 @@ def test_a_job_becomes_a_dag(generated) -> None:
 
 
 def test_a_synchronize_takes_the_batch_of_its_prepare(generated) -> None:
-    from airflow.sdk import XComArg
+    task = generated(Jobs=job())["HR_job"].get_task("S")
 
-    dag = generated(Jobs=job())["HR_job"]
+    assert task.batch == "{{ ti.xcom_pull(task_ids='P') }}"
 
-    batch = dag.get_task("S").batch
-    assert isinstance(batch, XComArg)
-    assert batch.operator is dag.get_task("P")
+
+def test_the_documentation_shows_the_xml_of_the_job(generated) -> None:
+    text = generated(Jobs=job())["HR_job"].doc_md
+
+    assert "```xml\n<Job " in text
+    assert '<SynchronizeTask Identifier="S" DisplayName_L1="Synchronize" Connector="HR"/>' in text
 
 
 def test_a_job_without_cron_has_no_schedule(generated) -> None:
@@ -167,34 +177,136 @@ def test_generating_twice_gives_the_same_dags(generated, airflow_home: AirflowHo
     assert DagSerialization.to_dict(first) == DagSerialization.to_dict(second)
 
 
+# ------------------------------------------------------------------------------------------ tasks of other elements
+
+
+def test_a_task_that_nothing_runs_is_a_visible_placeholder_that_succeeds(
+    generated, airflow_home: AirflowHome, capfd: pytest.CaptureFixture[str]
+) -> None:
+    only = FULFILL.replace("PrepareSynchronizationTask", "ComputeRoleModelTask").replace(
+        "SynchronizeTask", "SpreadsheetTask"
+    )
+    dag = generated(More=only)["Other"]
+
+    assert dag.get_task("F").task_display_name == "Fulfill (placeholder)"
+    assert "no operator is registered for `FulfillTask`" in dag.get_task("F").doc_md
+    run = airflow_home.run(dag)
+    assert (run.state, set(run.states.values())) == ("success", {"success"})
+    assert "no operator is registered for FulfillTask, so nothing was done" in "".join(capfd.readouterr())
+
+
+def test_a_registered_operator_runs_its_element(generated) -> None:
+    loader = """\
+from airflow.providers.standard.operators.bash import BashOperator
+
+from airflow_provider_idm import generate_dags
+
+
+def fulfill(task, dag):
+    return BashOperator(task_id=task.identifier, dag=dag, bash_command=f"echo {task.element}")
+
+
+generate_dags("conf", task_operators={"FulfillTask": fulfill}, strict=True)
+"""
+
+    dag = generated(loader, More=FULFILL)["Other"]
+
+    task = dag.get_task("F")
+    assert (task.task_type, task.bash_command, task.upstream_task_ids) == (
+        "BashOperator",
+        "echo FulfillTask",
+        {"S2"},
+    )
+    assert task.trigger_rule == "none_failed"
+
+
+@pytest.mark.parametrize(
+    ("factory", "reason"),
+    [
+        ("lambda task, dag: 1 / 0", "failed: ZeroDivisionError: division by zero"),
+        ("lambda task, dag: None", "returned NoneType, expected an operator"),
+        ("lambda task, dag: Empty(task_id='X', dag=dag)", "made a task 'X', expected the id 'F'"),
+    ],
+)
+def test_what_is_registered_but_makes_no_operator_breaks_its_jobs_alone(
+    generated, factory: str, reason: str
+) -> None:
+    loader = f"""\
+from airflow.providers.standard.operators.empty import EmptyOperator as Empty
+
+from airflow_provider_idm import generate_dags
+
+generate_dags("conf", task_operators={{"FulfillTask": {factory}}})
+"""
+
+    dags = generated(loader, Jobs=job(), More=FULFILL)
+
+    assert "More.xml:5: FulfillTask 'F': what is registered for it " + reason in dags["Other"].doc_md
+    assert dags["HR_job"].tags == {"idm"}
+
+
+@pytest.mark.parametrize("name", ["Fulfill", "fulfilltask", "Job"])
+def test_only_names_of_task_elements_can_be_registered(generated, name: str) -> None:
+    loader = LOADER.replace('"conf"', f'"conf", task_operators={{"{name}": print}}')
+
+    dags = generated(loader, Jobs=job())
+
+    assert f"generate_dags(task_operators=…): {name!r} is no task element" in dags["HR_job"].doc_md
+
+
+# ------------------------------------------------------------------------------------------------------ task groups
+
+TWO = """\
+<ConfigurationFile>
+  <Connector Identifier="AD" DisplayName_L1="Active Directory" DisplayName_L2="Annuaire" />
+  <Job Identifier="Both" DisplayName_L1="Both">
+    <PrepareSynchronizationTask Identifier="P" DisplayName_L1="P" Connector="HR" SynchronizationMode="Complete" Level="0"
+                                ContinueOnError="true" />
+    <PrepareSynchronizationTask Identifier="AD" DisplayName_L1="P" Connector="ad" SynchronizationMode="Complete"
+                                Level="0" />
+    <SetRecentlyModifiedFlagTask Identifier="F" DisplayName_L1="F" Level="1" />
+  </Job>
+</ConfigurationFile>
+"""
+
+
+def test_the_tasks_of_each_connector_are_a_group_where_there_are_several(generated) -> None:
+    dag = generated(Jobs=TWO)["Both"]
+
+    groups = {group_id: group for group_id, group in dag.task_group_dict.items() if group_id}
+    assert {group_id: group.group_display_name for group_id, group in groups.items()} == {
+        "HR": "Human Resources",
+        "AD_2": "Active Directory",
+    }
+    assert {group_id: set(group.children) for group_id, group in groups.items()} == {
+        "HR": {"P", "P__ended"},
+        "AD_2": {"AD"},
+    }
+    assert dag.get_task("F").upstream_task_ids == {"P__ended", "AD"}
+
+
+def test_the_tasks_of_one_connector_are_not_hidden_in_a_group(generated) -> None:
+    dag = generated(Jobs=job())["HR_job"]
+
+    assert set(dag.task_group.children) == {"P", "S"}
+
+
 # ---------------------------------------------------------------------------------------------------- placeholders
 
 
-def test_a_job_with_an_unsupported_task_becomes_a_placeholder_and_others_live_on(generated) -> None:
-    fulfill = (
-        job().replace("HR job", "Other").replace('Identifier="P"', 'Identifier="P2"').replace('"S"', '"S2"')
-    )
-    fulfill = fulfill.replace("</Job>", '<FulfillTask Identifier="F" DisplayName_L1="F" /></Job>')
+def test_a_job_in_strict_with_a_task_that_nothing_runs_becomes_a_placeholder_and_others_live_on(
+    generated,
+) -> None:
+    loader = LOADER.replace('"conf"', '"conf", strict=True')
 
-    dags = generated(Jobs=job(), More=fulfill)
+    dags = generated(loader, Jobs=job(), More=FULFILL)
 
     assert dags["HR_job"].tags == {"idm"}
     placeholder = dags["Other"]
     assert placeholder.tags == {"idm", "idm-config-error"}
     assert placeholder.schedule is None
     assert placeholder.task_ids == ["configuration_error"]
-    assert "More.xml:5: FulfillTask 'F' cannot be run" in placeholder.doc_md
-
-
-def test_a_scaffolding_is_not_left_out_silently(generated) -> None:
-    element = '<CreateConnectorSynchroComplete Connector="HR" DisplayName_L1="X" />'
-    scaffolding = f"<ConfigurationFile>{element}</ConfigurationFile>"
-
-    dags = generated(Jobs=job(), More=scaffolding)
-
-    assert dags["HR_Synchronize_Complete"].tags == {"idm", "idm-config-error"}
-    assert "CreateConnectorSynchroComplete is not expanded" in dags["HR_Synchronize_Complete"].doc_md
-    assert dags["HR_job"].tags == {"idm"}
+    assert "More.xml:5: no operator is registered for FulfillTask 'F'" in placeholder.doc_md
 
 
 def test_two_jobs_with_one_dag_id_are_an_error_of_both(generated) -> None:
