@@ -42,6 +42,10 @@ class ExportError(TerminalError):
     """A connection could not be exported as it is configured."""
 
 
+class ExportUnavailableError(TransientError):
+    """A managed system does not answer, or not to the end."""
+
+
 class SourceFileError(TerminalError):
     """A CSV source file is missing, unreadable or not what its mapping expects."""
 
