@@ -176,6 +176,7 @@ def test_every_stage_has_its_place_in_the_architecture() -> None:
         "configuration",
         "repository",
         "engine",
+        "synchronization.cookies",
         "synchronization.export",
         "synchronization.prepare",
         "synchronization.exchange",

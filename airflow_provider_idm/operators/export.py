@@ -60,6 +60,7 @@ class ExportTaskOperator(IdmOperator):
         """Export; the XCom is the files written, with their rows and columns."""
         from airflow_provider_idm.configuration.concerns import require_connector
         from airflow_provider_idm.configuration.read import check_configuration
+        from airflow_provider_idm.hooks.database import AirflowDatabase
         from airflow_provider_idm.synchronization.export import ExportRequest, export_connection
 
         hook = self.hook()
@@ -76,6 +77,8 @@ class ExportTaskOperator(IdmOperator):
                 output=Path(self.sources_directory) if self.sources_directory else hook.work / "ExportOutput",
                 settings=hook.exporter_settings(self.connection),
                 incremental=not (self.ignore_cookie_file or self.init_mode),
+                work=hook.work,
+                databases=AirflowDatabase,
             )
         )
         if result.skipped is not None:

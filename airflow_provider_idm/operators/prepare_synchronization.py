@@ -97,6 +97,7 @@ class PrepareSynchronizationTaskOperator(IdmOperator):
             sources=sources,
             exchange=hook.get_exchange(),
             work=Path(self.working_directory) if self.working_directory else hook.work,
+            exports=hook.work,
             effective_date=effective_date(context, dated_folder=self._dated_folder),
             on_invalid_value=self.on_invalid_value,
             origin=origin(context),

@@ -10,7 +10,7 @@ import typer
 from airflow_provider_idm.cli import conf as configurations
 from airflow_provider_idm.cli import output as out
 from airflow_provider_idm.cli import values
-from airflow_provider_idm.cli.options import Conf, Json, Traceback, Work, sources_folder
+from airflow_provider_idm.cli.options import Conf, Json, Traceback, Work, sources_folder, work_folder
 
 ConnectionId = Annotated[
     str, typer.Option("--connection", parser=values.text, metavar="ID", help="The connection.")
@@ -50,6 +50,7 @@ def export(
         connection=connection,
         output=sources_folder(output, work),
         incremental=incremental,
+        work=work_folder(work),
     )
     with out.progress(f"Exporting {connection}"):
         result = export_connection(request)

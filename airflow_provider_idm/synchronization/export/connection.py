@@ -11,6 +11,7 @@ from airflow_provider_idm.configuration.model import Connection
 from airflow_provider_idm.configuration.names import suggestion
 from airflow_provider_idm.configuration.problems import configuration_error, errors_of
 from airflow_provider_idm.errors import ExportError
+from airflow_provider_idm.synchronization.cookies import CookieStore
 from airflow_provider_idm.synchronization.export.exporter import Exported, ExportJob, ExportResult
 from airflow_provider_idm.synchronization.export.registry import require_exporter
 from airflow_provider_idm.synchronization.export.settings import read_settings
@@ -18,10 +19,11 @@ from airflow_provider_idm.synchronization.export.staging import publish, staging
 from airflow_provider_idm.synchronization.export.transform import transform
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from airflow_provider_idm.configuration.model import Configuration
+    from airflow_provider_idm.synchronization.export.sql.database import Database
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +38,9 @@ class ExportRequest:
         name in ``appsettings.agent.json``. Names ignore case and underscores.
     :param incremental: only what changed, where the connection can tell; else everything, as
         ``IgnoreCookieFile`` and ``InitMode`` ask for.
+    :param work: the work folder, which keeps how far the exports have got; None to keep nothing, so that no
+        incremental export can start from this one.
+    :param databases: opens the database of an Airflow connection, by its id; None without Airflow.
     """
 
     configuration: Configuration
@@ -43,6 +48,8 @@ class ExportRequest:
     output: Path
     settings: Mapping[str, Any] | None = None
     incremental: bool = False
+    work: Path | None = None
+    databases: Callable[[str], Database] | None = None
 
 
 def export_connection(request: ExportRequest) -> ExportResult:
@@ -51,6 +58,7 @@ def export_connection(request: ExportRequest) -> ExportResult:
     :raises airflow_provider_idm.errors.ConfigurationError: if the connection is unknown and the configuration has
         errors, for it may stand where they are.
     :raises ExportError: if the connection is unknown, has no exporter, lacks a setting or its source.
+    :raises CookieError: if what is kept of the connection's former exports cannot be read.
     :raises airflow_provider_idm.errors.SourceFileError: if its source cannot be read as what it should be.
     """
     connection = _find(request)
@@ -62,6 +70,10 @@ def export_connection(request: ExportRequest) -> ExportResult:
         return ExportResult(connection=name, files=(), incremental=request.incremental, skipped=note)
     exporter = require_exporter(connection.package, name)
     settings = read_settings(name, request.configuration.folder, request.settings)
+    cookies = CookieStore(request.work, connection.connector) if request.work is not None else None
+    cookie = cookies.current(name) if cookies and request.incremental else None
+    if cookie and cookie.text is None and cookie.why:
+        logger.warning("connection %s: no incremental export can start: %s", name, cookie.why)
     with staging_folder(request.output, name) as folder:
         job = ExportJob(
             connection=connection,
@@ -70,11 +82,15 @@ def export_connection(request: ExportRequest) -> ExportResult:
             incremental=request.incremental,
             configuration=request.configuration,
             destination=request.output,
+            cookie=cookie.text if cookie else None,
+            databases=request.databases,
         )
-        exported = exporter(job)
-        if not isinstance(exported, Exported):
-            exported = Exported(exported, cookie=None, incremental=request.incremental)
+        done = exporter(job)
+        exported = done if isinstance(done, Exported) else Exported(done, None, request.incremental)
         files = transform(connection, exported.files, incremental=exported.incremental)
+        if cookies and exported is done:
+            written = {file.path.name: file.path for file in files}
+            cookies.keep(name, exported.cookie, written, incremental=exported.incremental)
         result = ExportResult(
             connection=name, files=publish(files, request.output), incremental=exported.incremental
         )

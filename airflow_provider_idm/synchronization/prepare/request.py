@@ -35,6 +35,7 @@ class PrepareRequest:
     :param memory_limit: of DuckDB; more is kept on disk.
     :param threads: of DuckDB; None for one per core.
     :param lock_timeout: seconds to wait for another prepare of the connector.
+    :param exports: the work folder of the exports that wrote the sources; None if it is ``work``.
     """
 
     mappings: ConnectorMappings
@@ -54,6 +55,7 @@ class PrepareRequest:
     memory_limit: str = "1GB"
     threads: int | None = None
     lock_timeout: float = 600.0
+    exports: Path | None = None
 
     @property
     def connector(self) -> str:

@@ -20,6 +20,7 @@ from airflow_provider_idm.synchronization.prepare.batch import (
     plan_batch,
     published_before,
 )
+from airflow_provider_idm.synchronization.prepare.exports import Exports
 from airflow_provider_idm.synchronization.prepare.files import CleanFiles, FileMaker
 from airflow_provider_idm.synchronization.prepare.invalid import InvalidValues
 from airflow_provider_idm.synchronization.prepare.lock import locked
@@ -75,11 +76,13 @@ class _Prepare:
         self._build = build
         self._collect = folder / "Collect"
         self._store = PreviousStore(folder)
+        self._exports = Exports(request)
         self._channel: ConnectorExchange = request.exchange.channel(request.connector)
 
     def run(self) -> PrepareResult:
         manifests = self._channel.manifests()
         self._store.settle(manifests)
+        self._exports.settle(manifests)
         if (published := published_before(self._request, self._channel)) is not None:
             _log.info("this task instance published batch %s already", published.batch)
             return PrepareResult(published, reused=True)
@@ -121,6 +124,7 @@ class _Prepare:
         invalid = InvalidValues()
         tables = list(dict.fromkeys(t.table for t in self._targets))
         sources = {table: SourceFile.find(request.sources, table) for table in tables}
+        self._exports.find({table: source.path for table, source in sources.items()})
         with open_engine(self._build, request.memory_limit, request.threads) as connection:
             maker = FileMaker(connection, request, self._build, plan.previous)
             for table, source in sources.items():
@@ -153,9 +157,11 @@ class _Prepare:
         if keeps_previous:
             self._store.stage(manifest.batch, manifest.fingerprint, files.sorted)
         self._land()
+        self._exports.before_publishing(manifest.batch)
         self._channel.publish(manifest, {f.name: self._collect / f.name for f in manifest.files})
         if keeps_previous:
             self._store.promote(manifest.batch)
+        self._exports.published()
         _log.info("published batch %s of connector %s", manifest.batch, request.connector)
         return PrepareResult(manifest, reused=False)
 
