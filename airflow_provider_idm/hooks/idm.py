@@ -151,11 +151,23 @@ class IdmHook(BaseHook):
         return Exchange(path.fs, path.path)
 
     def exporter_settings(self, connection: str) -> dict[str, Any] | None:
-        """Return the extra of the Airflow connection named like a connection of the configuration; None without one."""
+        """Return the settings that the Airflow connection named like a connection of the configuration holds.
+
+        Its extra, and before it host, port, login, password and schema, as settings of these names; None without such
+        a connection.
+        """
         try:
-            return dict(self.get_connection(connection).extra_dejson)
+            found = self.get_connection(connection)
         except AirflowNotFoundException:
             return None
+        fields = {
+            "Host": found.host,
+            "Port": found.port,
+            "Login": found.login,
+            "Password": found.password,
+            "Schema": found.schema,
+        }
+        return {name: value for name, value in fields.items() if value} | dict(found.extra_dejson)
 
     def test_connection(self) -> tuple[bool, str]:
         """Tell whether the database and the exchange can be reached and the rolling windows read; nothing is changed."""

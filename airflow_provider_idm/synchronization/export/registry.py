@@ -88,3 +88,6 @@ def _read_entry_points() -> None:
 
 
 register_exporter("Usercube.CSV", f"{_HERE}.csv_exporter:export_csv")
+register_exporter("Usercube.LDAP", f"{_HERE}.ldap.exporter:export_ldap")
+register_exporter("Usercube.OpenLDAP", f"{_HERE}.ldap.exporter:export_ldap")
+register_exporter("Usercube.AD", f"{_HERE}.ldap.active_directory:export_active_directory")
