@@ -62,7 +62,7 @@ class Concerns:
         return tuple(
             e
             for e in self.errors
-            if any(_holds(place, e.location) for place in places)
+            if any(_holds(self._whole(place), e.location) for place in places)
             or any(self._concerns_connector(e, name) for name in names)
             or self._concerns_everything(e)
         )
@@ -71,6 +71,16 @@ class Concerns:
     def errors(self) -> tuple[Problem, ...]:
         """Every error."""
         return errors_of(self.configuration.problems)
+
+    def _whole(self, element: Job | Scaffolding | TaskElement) -> Job | Scaffolding | TaskElement:
+        """Return the scaffolding that made an element, which has no text of its own, or the element."""
+        return element if element.xml else self._scaffoldings.get(element.location, element)
+
+    @cached_property
+    def _scaffoldings(self) -> dict[Location, Scaffolding]:
+        """The scaffoldings by place; the longest of those that begin on one line."""
+        by_length = sorted(self.configuration.scaffoldings, key=lambda one: one.xml.count("\n"))
+        return {scaffolding.location: scaffolding for scaffolding in by_length}
 
     def _concerns_connector(self, error: Problem, connector: str) -> bool:
         if self._is_inside_job(error.location):
@@ -84,9 +94,9 @@ class Concerns:
     def _is_inside_job(self, location: Location) -> bool:
         configuration = self.configuration
         elements: tuple[Job | Scaffolding | TaskElement, ...] = (
-            *configuration.jobs.values(),
+            *(job for job in configuration.jobs.values() if job.scaffolding is None),
             *configuration.scaffoldings,
-            *configuration.tasks.values(),
+            *(task for task in configuration.tasks.values() if task.xml),
         )
         return any(_holds(element, location) for element in elements)
 

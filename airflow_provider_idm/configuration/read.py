@@ -19,6 +19,7 @@ from airflow_provider_idm.configuration.model import Configuration, Location
 from airflow_provider_idm.configuration.names import Identifiers
 from airflow_provider_idm.configuration.nodes import Node, NodeReader
 from airflow_provider_idm.configuration.problems import Problems, configuration_error, errors_of
+from airflow_provider_idm.configuration.scaffolding import expand
 from airflow_provider_idm.configuration.xmlfile import find_files, read_file
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def _build(folder: Path, nodes: list[Node], problems: Problems) -> Configuration
 
     tasks = [node for node in nodes if _is_task(node)]
     _report_repeated_tasks(nodes, problems)
-    return Configuration(
+    configuration = Configuration(
         folder=str(folder),
         agents=unique("Agent"),
         connectors=unique("Connector"),
@@ -113,6 +114,7 @@ def _build(folder: Path, nodes: list[Node], problems: Problems) -> Configuration
         scaffoldings=tuple(build_jobs.build_scaffolding(node) for node in nodes if node.name in SCAFFOLDINGS),
         problems=(),
     )
+    return expand(configuration, problems)
 
 
 def _check_repeated(folder: Path, nodes: list[Node], problems: Problems) -> None:

@@ -14,6 +14,7 @@ from airflow.sdk import get_parsing_context
 from airflow_provider_idm.configuration.concerns import Concerns
 from airflow_provider_idm.configuration.names import dag_id
 from airflow_provider_idm.configuration.read import check_configuration
+from airflow_provider_idm.configuration.scaffolding import scaffolding_job_identifier
 from airflow_provider_idm.jobs.dag import DagSettings, display_name, job_dag
 from airflow_provider_idm.jobs.placeholder import placeholder_dag
 from airflow_provider_idm.jobs.plan import JobError
@@ -34,13 +35,6 @@ if TYPE_CHECKING:
 
 GENERAL_PLACEHOLDER = "idm_configuration_error"
 _JOB = re.compile(r"<(?:\w+:)?Job\b[^<>]*?\bIdentifier\s*=\s*([\"'])(?P<identifier>[^\"'<>]+)\1")
-_SCAFFOLDED = {
-    "CreateConnectorSynchroComplete": ("Connector", "Synchronize_Complete"),
-    "CreateConnectorSynchroIncremental": ("Connector", "Synchronize_Incremental"),
-    "CreateAgentSynchroComplete": ("Agent", "Synchronize_Complete"),
-    "CreateAgentSynchroIncremental": ("Agent", "Synchronize_Incremental"),
-    "CreateInitializationJob": ("Agent", "Initialization"),
-}
 
 log = logging.getLogger(__name__)
 
@@ -198,15 +192,13 @@ class _Generation:
             self._refuse(GENERAL_PLACEHOLDER, wrong)
 
     def _collect_scaffolding(self, concerns: Concerns, scaffolding: Scaffolding) -> tuple[Problem, ...]:
-        """Show that the jobs of scaffoldings are not made, rather than leave them out."""
+        """Refuse the job of a scaffolding that is wrong, also if another job has its identifier."""
         if scaffolding.has("DoNotCreateJob"):
             return ()
-        attribute, suffix = _SCAFFOLDED.get(scaffolding.element, ("Connector", scaffolding.element))
-        owner = scaffolding.attributes.get(attribute, scaffolding.element)
-        name = dag_id(scaffolding.attributes.get("JobIdentifier") or f"{owner}_{suffix}")
         errors = concerns.of_element(scaffolding)
-        what = f"{scaffolding.element} is not expanded by this version; write its job out"
-        self._refuse(name, [f"{scaffolding.location}: {what}", *(str(error) for error in errors)])
+        if errors:
+            name = dag_id(scaffolding_job_identifier(scaffolding))
+            self._refuse(name, [str(error) for error in errors])
         return errors
 
     def _collect_unread_jobs(

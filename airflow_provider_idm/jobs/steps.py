@@ -47,7 +47,8 @@ def _resolve(configuration: Configuration, child: JobChild) -> TaskElement | Non
     if task is None:
         return None
     if isinstance(child, Step):
-        return replace(task, level=child.level, location=child.location)
+        depends_on = (*task.depends_on, *child.depends_on)
+        return replace(task, level=child.level, location=child.location, depends_on=depends_on)
     return _override(task, child)
 
 

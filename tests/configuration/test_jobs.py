@@ -83,8 +83,8 @@ def test_a_scaffolding_is_kept_with_its_arguments(tmp_path: Path) -> None:
     text = """\
 <CreateAgentSynchroComplete Agent="Local" JobIdentifier="All" DisplayName_L1="All">
   <CronTabExpression CronTab="0 3 * * *" CronTimeZone="1"/>
-  <NoConnectorSynchronization ConnectorIdentifier="HR"/>
-  <AddTask Task="T" TaskToCompareWith="U" After="true" CopyOccurence="0"/>
+  <OpenIdIdentifier Identifier="Job"/>
+  <NoProvisioning/>
   <DoNotCreateJob/>
 </CreateAgentSynchroComplete>
 """
@@ -97,8 +97,8 @@ def test_a_scaffolding_is_kept_with_its_arguments(tmp_path: Path) -> None:
     assert scaffolding.attributes == {"Agent": "Local", "JobIdentifier": "All", "DisplayName_L1": "All"}
     assert [argument.element for argument in scaffolding.arguments] == [
         "CronTabExpression",
-        "NoConnectorSynchronization",
-        "AddTask",
+        "OpenIdIdentifier",
+        "NoProvisioning",
         "DoNotCreateJob",
     ]
 
@@ -191,10 +191,6 @@ RULES = {
             ),
         ],
     ),
-    "task named twice in a job": (
-        job('<Step Identifier="A"/>', '<Step Identifier="a"/>') + synchronize("A"),
-        ["j.xml:4: Job J: the task a was already named at j.xml:3"],
-    ),
     "task defined twice": (
         job(synchronize("A"), synchronize("A")) + synchronize("a"),
         [
@@ -263,7 +259,7 @@ def test_what_is_wrong_with_a_job_is_named_with_its_place(
 
 
 def test_a_step_may_run_what_a_scaffolding_makes(tmp_path: Path) -> None:
-    text = job('<Step Identifier="All_SetRecentlyModifiedFlag"/>') + (
+    text = job('<Step Identifier="all_export_HR_Incremental_HR"/>') + (
         '<CreateAgentSynchroIncremental Agent="Local" JobIdentifier="All"><DoNotCreateJob/>'
         "</CreateAgentSynchroIncremental>"
     )

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_idm.configuration.checks.order import check_cycles, check_order
 from airflow_provider_idm.configuration.checks.runs import Run, runs_of
-from airflow_provider_idm.configuration.model import Job, TaskElement, TaskOverride
+from airflow_provider_idm.configuration.model import TaskElement, TaskOverride
 from airflow_provider_idm.configuration.names import dag_id, same
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from airflow_provider_idm.configuration.checks.context import Context
-    from airflow_provider_idm.configuration.model import Location, Scaffolding
+    from airflow_provider_idm.configuration.model import Job, Scaffolding
 
 
 def check_jobs(context: Context) -> None:
@@ -25,17 +25,26 @@ def check_jobs(context: Context) -> None:
         _check_scaffolding(context, scaffolding)
     dag_ids: dict[str, Job] = {}
     for job in configuration.jobs.values():
-        subject = f"Job {job.identifier}"
-        context.find(job.location, subject, "Agent", job.agent, configuration.agents)
         _check_dag_id(context, job, dag_ids)
-        for child in job.children:
-            if isinstance(child, TaskElement | TaskOverride):
-                _check_references(context, child)
-        runs = list(runs_of(context, job))
-        _check_repeated(context, job, runs)
-        _check_agents(context, job, runs)
-        check_order(context, job, runs)
+        if job.scaffolding is None:
+            _check_written(context, job)
+        if not _is_made(job):
+            runs = list(runs_of(context, job))
+            _check_agents(context, job, runs)
+            check_order(context, job, runs)
     check_cycles(context)
+
+
+def _check_written(context: Context, job: Job) -> None:
+    context.find(job.location, f"Job {job.identifier}", "Agent", job.agent, context.configuration.agents)
+    for child in job.children:
+        if isinstance(child, TaskElement | TaskOverride):
+            _check_references(context, child)
+
+
+def _is_made(job: Job) -> bool:
+    """Return whether a scaffolding alone made a job: its tasks are right, and run in the right order."""
+    return job.scaffolding is not None and all(isinstance(child, TaskElement) for child in job.children)
 
 
 def _check_references(context: Context, task: TaskElement | TaskOverride) -> None:
@@ -76,20 +85,6 @@ def _check_dag_id(context: Context, job: Job, dag_ids: dict[str, Job]) -> None:
             f"its DAG id {dag_id(job.identifier)} is that of Job {first.identifier} ({first.location}) too"
         )
         context.problems.error(job.location, f"Job {job.identifier}: {message}")
-
-
-def _check_repeated(context: Context, job: Job, runs: list[Run]) -> None:
-    first: dict[str, Location] = {}
-    for run in runs:
-        place = first.setdefault(run.identifier.casefold(), run.location)
-        if place is not run.location and not _is_reported(context, run):
-            message = f"Job {job.identifier}: the task {run.identifier} was already named at {place}"
-            context.problems.error(run.location, message)
-
-
-def _is_reported(context: Context, run: Run) -> bool:
-    """Two tasks written out with one identifier were reported when they were read."""
-    return run.is_written_out and context.tasks.get(run.identifier) is not run.task
 
 
 def _check_agents(context: Context, job: Job, runs: list[Run]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
-from airflow_provider_idm.configuration.checks.runs import NO_LEVEL, is_generated
+from airflow_provider_idm.configuration.checks.runs import NO_LEVEL
 from airflow_provider_idm.configuration.names import suggestion
 
 if TYPE_CHECKING:
@@ -25,21 +25,27 @@ def check_order(context: Context, job: Job, runs: list[Run]) -> None:
         )
         context.problems.error(job.location, message)
         return
-    positions = {run.identifier.casefold(): (run, number) for number, run in enumerate(runs)}
+    ranks = [run.level if levelled else number for number, run in enumerate(runs)]
+    numbers: dict[str, list[int]] = {}
     for number, run in enumerate(runs):
-        for parent in run.task.depends_on if run.task else ():
-            place = _place(context, run.task, parent) if run.is_written_out and run.task else run.location
+        numbers.setdefault(run.identifier.casefold(), []).append(number)
+    for number, run in enumerate(runs):
+        for parent in run.parents:
+            place = _place_in_job(context, run, parent)
             subject = f"Job {job.identifier}: the task {run.identifier} depends on {parent}"
-            found = positions.get(parent.casefold())
+            found = numbers.get(parent.casefold())
             if found is None:
                 _report_absent(context, run, parent, place, [r.identifier for r in runs])
-            elif found[0].task is run.task:
+            elif number in found and parent not in run.own_parents:
                 continue  # on itself: reported as a cycle
-            elif levelled and found[0].level >= run.level:
-                message = f"which runs at the level {found[0].level}: expected one lower than {run.level}"
+            elif all(ranks[other] >= ranks[number] for other in found):
+                first = min(ranks[other] for other in found)
+                message = (
+                    f"which runs at the level {first}: expected one lower than {run.level}"
+                    if levelled
+                    else "which comes later: put it first"
+                )
                 context.problems.error(place, f"{subject}, {message}")
-            elif not levelled and found[1] > number:
-                context.problems.error(place, f"{subject}, which comes later: put it first")
 
 
 def check_cycles(context: Context) -> None:
@@ -47,7 +53,7 @@ def check_cycles(context: Context) -> None:
     tasks = context.tasks
     for task in context.configuration.tasks.values():
         for parent in task.depends_on:
-            if parent not in tasks and not is_generated(context.configuration, parent):
+            if parent not in tasks:
                 message = (
                     f"{task.element} {task.identifier}: there is no task {parent}{suggestion(parent, tasks)}"
                 )
@@ -77,11 +83,17 @@ def _place(context: Context, task: TaskElement, parent: str) -> Location:
     return context.dependency_places.get((task.location, parent.casefold()), task.location)
 
 
+def _place_in_job(context: Context, run: Run, parent: str) -> Location:
+    """Return where a job says that a run depends on a parent: in the task, if that stands in the job itself."""
+    if run.is_written_out and run.task:
+        return _place(context, run.task, parent)
+    return context.dependency_places.get((run.location, parent.casefold()), run.location)
+
+
 def _report_absent(context: Context, run: Run, parent: str, place: Location, names: list[str]) -> None:
-    configuration = context.configuration
     is_known = parent in context.tasks
-    if not (is_known or run.is_written_out) or is_generated(configuration, parent):
-        return  # reported where the task is defined, or made by a scaffolding
+    if not is_known and not run.is_written_out and parent not in run.own_parents:
+        return  # reported where the task is defined
     why = "is not run by this job" if is_known else "does not exist"
     message = f"the task {run.identifier} depends on {parent}, which {why}{suggestion(parent, names)}"
     context.problems.error(place, message)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from airflow_provider_idm.configuration.checks.context import Context
-    from airflow_provider_idm.configuration.model import Configuration, JobChild, Location
+    from airflow_provider_idm.configuration.model import JobChild, Location
 
 NO_LEVEL = -1
 
@@ -21,8 +21,9 @@ NO_LEVEL = -1
 class Run:
     """One task as a job runs it.
 
-    :param task: what it runs; None if that is not known, or made by a scaffolding.
+    :param task: what it runs; None if that is not known.
     :param is_written_out: the task stands in the job itself, not elsewhere.
+    :param own_parents: those that the job names as the parents of this run.
     """
 
     identifier: str
@@ -31,6 +32,12 @@ class Run:
     agent: str | None
     task: TaskElement | None
     is_written_out: bool
+    own_parents: tuple[str, ...] = ()
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """What it depends on: as the task does wherever it runs, and as the job says."""
+        return (*(self.task.depends_on if self.task else ()), *self.own_parents)
 
 
 def runs_of(context: Context, job: Job) -> Iterator[Run]:
@@ -43,31 +50,25 @@ def runs_of(context: Context, job: Job) -> Iterator[Run]:
             level, agent = _level(child, task), task.agent if task else None
             if isinstance(child, TaskOverride):
                 agent = child.attributes.get("Agent", "").strip() or agent
-            yield Run(child.identifier, child.location, level, agent, task, is_written_out=False)
-
-
-def is_generated(configuration: Configuration, identifier: str) -> bool:
-    """Return whether a task's identifier is one that a scaffolding makes."""
-    wanted = identifier.casefold()
-    for scaffolding in configuration.scaffoldings:
-        written = scaffolding.attributes
-        stem = written.get("JobIdentifier") or written.get("Connector") or written.get("Agent")
-        if stem and wanted.startswith(f"{stem.strip()}_".casefold()):
-            return True
-    return False
+            parents = child.depends_on if isinstance(child, Step) else ()
+            yield Run(
+                child.identifier,
+                child.location,
+                level,
+                agent,
+                task,
+                is_written_out=False,
+                own_parents=parents,
+            )
 
 
 def _named_task(context: Context, job: Job, child: Step | TaskOverride) -> TaskElement | None:
-    configuration = context.configuration
     what = "Step" if isinstance(child, Step) else f"{child.element}Override"
     subject = f"Job {job.identifier}: {what} {child.identifier}"
     task = context.tasks.get(child.identifier)
     if task is None:
-        if not is_generated(configuration, child.identifier):
-            message = (
-                f"{subject}: there is no task {child.identifier}{suggestion(child.identifier, context.tasks)}"
-            )
-            context.problems.error(child.location, message)
+        hint = suggestion(child.identifier, context.tasks)
+        context.problems.error(child.location, f"{subject}: there is no task {child.identifier}{hint}")
     elif isinstance(child, TaskOverride) and task.element != child.element:
         message = f"the task at {task.location} is a {task.element}: expected {task.element}Override"
         context.problems.error(child.location, f"{subject}: {message}")
