@@ -25,6 +25,7 @@ from airflow_provider_idm.cli.commands import (
     set_recently_modified_flag,
     status,
     synchronize,
+    views,
 )
 from airflow_provider_idm.errors import (
     ConfigurationError,
@@ -70,6 +71,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
         set_recently_modified_flag.set_recently_modified_flag,
         "Mark the resources that synchronizations touched.",
     ),
+    ("views", views.views, "Make the database views of entity types and associations."),
 )
 """Every command: its name, what it runs, and its line in ``idm --help``."""
 

@@ -158,6 +158,22 @@ def read_connector(folder: Path, connector: str) -> tuple[Configuration, Connect
     return configuration, connector_mappings(configuration, connector)
 
 
+def read_connectors(folder: Path, *, deactivated: bool) -> tuple[ConnectorMappings, ...]:
+    """Read a configuration for all its connectors; what is wrong with its jobs does not matter.
+
+    :param deactivated: whether those that are deactivated are wanted too.
+    :raises ConfigurationError: with everything that concerns any of them.
+    """
+    configuration = check_configuration(folder)
+    concerns = Concerns(configuration)
+    wanted = [c.identifier for c in configuration.connectors.values() if deactivated or not c.is_deactivated]
+    concerned = {e for name in wanted for e in concerns.of_connector(name)}
+    problems = tuple(e for e in concerns.errors if e in concerned or not wanted)
+    if problems:
+        raise configuration_error(problems)
+    return tuple(connector_mappings(configuration, name) for name in wanted)
+
+
 def require_connector(configuration: Configuration, connector: str) -> None:
     """Check that a connector can be synchronized.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, and_, select
+from sqlalchemy import ColumnElement, FromClause, and_
 
 from airflow_provider_idm.configuration.columns import FIRST_NAVIGATION, column_name
 from airflow_provider_idm.configuration.enums import PropertyType
@@ -25,11 +25,13 @@ class Shown:
 
     :param value: canonical text; of a mono-valued navigation the referred resource's primary key, of a Binary kept as a
         file its content.
+    :param type: what the value's text means.
     :param reference: of a mono-valued navigation, the referred resource's id.
     """
 
     property: EntityProperty
     value: ColumnElement[Any]
+    type: PropertyType
     reference: ColumnElement[Any] | None = None
 
 
@@ -41,6 +43,16 @@ class Resources:
     source: Any
     where: ColumnElement[bool]
     shown: tuple[Shown, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """The links of an association: select what is wanted of the resources at both ends from ``source``, ``where``."""
+
+    end1: FromClause
+    end2: FromClause
+    source: Any
+    where: ColumnElement[bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,42 +78,44 @@ class Contents:
         own = self.resources
         source: Any = own
         shown = []
+        reference: ColumnElement[Any] | None
         for n, item in enumerate(entity_type.properties):
             index = item.target_column_index
             mono = self._mono_side(entity_type, item)
             other = self.resources.alias(f"r{n}")
-            value, reference = other.c.PrimaryKey, None
+            value: ColumnElement[Any] = other.c.PrimaryKey
+            kind, reference = self._far_key_type(mono), None
             if index >= FIRST_NAVIGATION:
                 reference = own.c[column_name(index)]
                 source = source.outerjoin(other, other.c.Id == reference)
             elif index >= 0:
-                value = own.c[column_name(index)]
+                value, kind = own.c[column_name(index)], item.type
             elif mono:
                 source, reference = self._join_far(source, *mono, other, f"l{n}")
             elif item.type is PropertyType.BINARY:
                 source, value = self._join_file(source, entity_type, item, f"f{n}")
+                kind = item.type
             else:
                 continue
-            shown.append(Shown(item, value, reference))
-        kind = self.catalogue.entity_type(entity_type.identifier)
-        return Resources(own, source, own.c.Type == kind, tuple(shown))
+            shown.append(Shown(item, value, kind, reference))
+        number = self.catalogue.entity_type(entity_type.identifier)
+        return Resources(own, source, own.c.Type == number, tuple(shown))
 
-    def of_association(self, association: MappedAssociation, name1: str, name2: str) -> Select[Any]:
-        """Return the links of an association by primary keys, from where they are kept."""
-        r1, r2 = self.resources.alias("end1"), self.resources.alias("end2")
-        columns = (r1.c.PrimaryKey.label(name1), r2.c.PrimaryKey.label(name2))
-        type1 = r1.c.Type == self.catalogue.entity_type(association.key1.entity_type)
-        type2 = r2.c.Type == self.catalogue.entity_type(association.key2.entity_type)
-        if association.navigation1:
-            source: Any = r1.join(r2, r2.c.Id == r1.c[association.navigation1])
-        elif association.navigation2:
-            source = r2.join(r1, r1.c.Id == r2.c[association.navigation2])
-        else:
+    def of_association(self, association: MappedAssociation) -> Links:
+        """Return where the links of an association are, wherever they are kept."""
+        end1, end2 = self.resources.alias("end1"), self.resources.alias("end2")
+        if association.has_link_table:
             links = self.links
+            source: Any = links.join(end1, end1.c.Id == links.c.R1_Id).join(end2, end2.c.Id == links.c.R2_Id)
             kind = links.c.Type == self.catalogue.association(association.identifier)
-            source = links.join(r1, r1.c.Id == links.c.R1_Id).join(r2, r2.c.Id == links.c.R2_Id)
-            return select(*columns).select_from(source).where(kind)
-        return select(*columns).select_from(source).where(type1, type2)
+            return Links(end1, end2, source, kind)
+        if association.navigation1:
+            source = end1.join(end2, end2.c.Id == end1.c[association.navigation1])
+        else:
+            source = end2.join(end1, end1.c.Id == end2.c[str(association.navigation2)])
+        type1 = end1.c.Type == self.catalogue.entity_type(association.key1.entity_type)
+        type2 = end2.c.Type == self.catalogue.entity_type(association.key2.entity_type)
+        return Links(end1, end2, source, and_(type1, type2))
 
     def _mono_side(
         self, entity_type: EntityType, item: EntityProperty
@@ -118,6 +132,16 @@ class Contents:
                 if mono and (reference.entity_type.casefold(), reference.property.casefold()) == wanted:
                     return mapped, number
         return None
+
+    def key_type(self, entity_type: str) -> PropertyType:
+        """Return the type of an entity type's primary key."""
+        return self.mappings.entity_type(entity_type).primary_key.type
+
+    def _far_key_type(self, mono: tuple[MappedAssociation, int] | None) -> PropertyType:
+        if mono is None:
+            return PropertyType.STRING
+        association, side = mono
+        return self.key_type((association.key2 if side == 1 else association.key1).entity_type)
 
     def _join_far(
         self, source: Any, association: MappedAssociation, side: int, other: FromClause, name: str

@@ -136,7 +136,9 @@ class _Reader:
 
     def association(self, association: MappedAssociation) -> str:
         """Load an association's links; return the sorted query."""
-        self.session.load(self._contents.of_association(association, "key1", "key2"), "shown")
+        found = self._contents.of_association(association)
+        keys = (found.end1.c.PrimaryKey.label("key1"), found.end2.c.PrimaryKey.label("key2"))
+        self.session.load(select(*keys).select_from(found.source).where(found.where), "shown")
         return "SELECT key1, key2 FROM shown ORDER BY key1, key2"
 
     def add_to(self, digest: Any, name: str, query: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +15,7 @@ from airflow_provider_idm.configuration.mappings import ConnectorMappings
 from airflow_provider_idm.errors import RepositoryError, RepositoryMissingError
 from airflow_provider_idm.repository import dirty, state
 from airflow_provider_idm.repository.catalogue import Catalogue, find, preview, register
+from airflow_provider_idm.repository.contents import Contents
 from airflow_provider_idm.repository.dialects import (
     BulkSession,
     DatabaseDialect,
@@ -23,6 +24,7 @@ from airflow_provider_idm.repository.dialects import (
 )
 from airflow_provider_idm.repository.schema import SCHEMA_VERSION, tables
 from airflow_provider_idm.repository.upgrade import RESOURCE_IDS, upgrade
+from airflow_provider_idm.repository.views import Change, ViewsResult, change_views, plan_views
 
 if TYPE_CHECKING:
     import duckdb
@@ -140,6 +142,44 @@ class Repository:
             return known
         with self.writing() as connection:
             return register(connection, self.tables, mappings)
+
+    def deploy(self, mappings: Sequence[ConnectorMappings]) -> tuple[str, ...]:
+        """Store the identifiers and metadata of several connectors, as ``register`` does, all or none of them.
+
+        :return: the connectors of which anything was not stored as it is configured.
+        """
+        with self.reading() as connection:
+            changed = [m for m in mappings if find(connection, self.tables, m) is None]
+        if changed:
+            with self.writing() as connection:
+                for one in changed:
+                    register(connection, self.tables, one)
+        return tuple(one.connector.identifier for one in changed)
+
+    def create_views(self, mappings: Sequence[ConnectorMappings]) -> ViewsResult:
+        """Make the ``zz_`` views what the configuration says, in one transaction.
+
+        :param mappings: of every connector: views of ours that belong to none of them are dropped.
+        :raises RepositoryError: if something that was not made by this program is in the way.
+        :raises LockedError: if somebody uses a view for too long.
+        """
+        with self.reading() as connection:
+            known = [find(connection, self.tables, m) for m in mappings]
+            if all(known):
+                change = self._plan_views(connection, mappings, [c for c in known if c])
+                if change.is_nothing:  # nobody need wait, nor be waited for
+                    return change.result
+        with self.writing() as connection:
+            known_now = [register(connection, self.tables, m) for m in mappings]
+            change = self._plan_views(connection, mappings, known_now)
+            change_views(connection, self.dialect.views, change, self.schema)
+        return change.result
+
+    def _plan_views(
+        self, connection: Connection, mappings: Sequence[ConnectorMappings], catalogues: Sequence[Catalogue]
+    ) -> Change:
+        contents = [Contents.now(self.tables, m, c) for m, c in zip(mappings, catalogues, strict=True)]
+        return plan_views(connection, self.dialect.views, contents, self.schema)
 
     def preview(self, mappings: ConnectorMappings) -> Catalogue:
         """Return the numbers that a connector's identifiers have, or would have; nothing is stored."""

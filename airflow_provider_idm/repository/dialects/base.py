@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import BigInteger, Column, Connection, Engine, Integer, MetaData, Select, Table, exc
 
 from airflow_provider_idm.errors import ConcurrentChangeError, IdmError, RepositoryUnavailableError
+from airflow_provider_idm.repository.dialects.views import ViewDialect
 
 if TYPE_CHECKING:
     import duckdb
@@ -75,7 +76,12 @@ class BulkSession(ABC):
 
 
 class DatabaseDialect(ABC):
-    """One kind of database."""
+    """One kind of database.
+
+    :param views: its way with views.
+    """
+
+    views: ViewDialect
 
     @abstractmethod
     def engine(self, url: str) -> Engine:

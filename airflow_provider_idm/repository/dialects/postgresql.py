@@ -34,6 +34,7 @@ from airflow_provider_idm.repository.dialects.base import (
     not_available,
     staged_table,
 )
+from airflow_provider_idm.repository.dialects.views_postgresql import PostgresqlViews
 
 if TYPE_CHECKING:
     import adbc_driver_postgresql.dbapi as adbc
@@ -63,6 +64,8 @@ _LASTING_WORDS = ("authentication failed", "does not exist", "no pg_hba.conf ent
 
 class PostgresqlDialect(DatabaseDialect):
     """PostgreSQL 14 or later, through psycopg 3 and, for bulk reads, ADBC."""
+
+    views = PostgresqlViews()
 
     def engine(self, url: str) -> Engine:
         """Make the engine; any ``postgresql://`` URL is taken to psycopg 3."""

@@ -49,6 +49,7 @@ from airflow_provider_idm.repository.dialects.base import (
     not_available,
     staged_table,
 )
+from airflow_provider_idm.repository.dialects.views_sqlite import SqliteViews
 
 if TYPE_CHECKING:
     import duckdb
@@ -71,6 +72,8 @@ _LASTING_WORDS = (
 
 class SqliteDialect(DatabaseDialect):
     """An SQLite file in WAL mode: readers are never blocked, every commit is durable."""
+
+    views = SqliteViews()
 
     def engine(self, url: str) -> Engine:
         """Make the engine.

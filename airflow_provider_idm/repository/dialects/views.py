@@ -1,0 +1,110 @@
+"""What differs between the databases where views are concerned, behind one interface."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Select
+
+from airflow_provider_idm.configuration.enums import PropertyType
+
+PREFIX: Final = "zz_"
+"""What the names of all views begin with."""
+SIGN: Final = "Made by airflow-provider-idm, which replaces and drops it: "
+"""What views of ours are known by; a hash of their definition follows."""
+INTEGERS: Final = {
+    PropertyType.BYTE: (0, 2**8 - 1),
+    PropertyType.INT16: (-(2**15), 2**15 - 1),
+    PropertyType.INT32: (-(2**31), 2**31 - 1),
+    PropertyType.INT64: (-(2**63), 2**63 - 1),
+}
+"""The integer types and what they hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Something in the database whose name begins as those of views.
+
+    :param kind: what it is: ``view``, ``table`` …
+    :param signature: hash of the definition of a view of ours; None if it is not ours.
+    """
+
+    name: str
+    kind: str
+    signature: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A view as it should be: its name and its query as SQL."""
+
+    name: str
+    query: str
+
+    @property
+    def signature(self) -> str:
+        """SHA-256 (hex) of the query."""
+        return hashlib.sha256(self.query.encode()).hexdigest()
+
+    @property
+    def sign(self) -> str:
+        """What it is known by."""
+        return f"{SIGN}{self.signature}"
+
+
+class ViewDialect(ABC):
+    """Views on one kind of database."""
+
+    @abstractmethod
+    def typed(self, text: ColumnElement[Any], type_: PropertyType) -> ColumnElement[Any]:
+        """Turn canonical text into a value of its type, where the database has one.
+
+        Never an error: a text that is none of the type's (stored by mappings of before, or of another entity type while
+        the database still sorts out the rows that are wanted) becomes NULL.
+        """
+
+    @abstractmethod
+    def compiled(self, statement: Select[Any]) -> str:
+        """Write a query as SQL with its values in it."""
+
+    @abstractmethod
+    def key(self, name: str) -> str:
+        """Return what is equal for names that the database takes for the same."""
+
+    @abstractmethod
+    def begin(self, connection: Connection) -> None:
+        """Prepare a transaction that changes views: it must not wait for long, since others then wait for it."""
+
+    @abstractmethod
+    def find(self, connection: Connection, schema: str | None) -> list[Found]:
+        """Return everything whose name begins with the prefix."""
+
+    @abstractmethod
+    def create(self, connection: Connection, schema: str | None, view: View) -> None:
+        """Create a view, signed."""
+
+    @abstractmethod
+    def replace(self, connection: Connection, schema: str | None, old: str, view: View) -> None:
+        """Put a view in the place of one of ours, whose name is the same to the database.
+
+        :raises RepositoryError: if something of somebody else's depends on the old one and would not survive.
+        :raises LockedError: if somebody uses it for too long.
+        """
+
+    @abstractmethod
+    def drop(self, connection: Connection, schema: str | None, name: str) -> None:
+        """Drop a view of ours.
+
+        :raises RepositoryError: if something of somebody else's depends on it.
+        :raises LockedError: if somebody uses it for too long.
+        """
+
+
+def signature_of(sign: str | None) -> str | None:
+    """Return the hash in the sign of a view, or None if it is none of ours."""
+    if sign is None or SIGN not in sign:
+        return None
+    return sign.partition(SIGN)[2][:64]

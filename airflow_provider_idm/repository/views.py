@@ -1,0 +1,204 @@
+"""CreateDatabaseViewsTask: a view per entity type and per association with a link table.
+
+Views of ours carry a sign with a hash of their definition: what is as it should be is left alone, what is no longer
+wanted is dropped, and what somebody else made is never touched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Select, select
+
+from airflow_provider_idm.configuration.mappings import MappedAssociation
+from airflow_provider_idm.configuration.model import EntityType
+from airflow_provider_idm.errors import RepositoryError
+from airflow_provider_idm.repository.contents import Contents
+from airflow_provider_idm.repository.dialects.views import PREFIX, Found, View, ViewDialect
+
+LONGEST_NAME: Final = 63
+"""Bytes of a name that PostgreSQL keeps; on SQLite too, so that a query runs on both."""
+_HASH_DIGITS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ViewsResult:
+    """What became of the views, by name.
+
+    :param created: new; ``replaced``: differ from before; ``dropped``: no longer wanted; ``unchanged``: as they were.
+    """
+
+    created: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    unchanged: tuple[str, ...] = ()
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Every view that there is now."""
+        return tuple(sorted((*self.created, *self.replaced, *self.unchanged), key=str.casefold))
+
+    def as_dict(self) -> dict[str, list[str]]:
+        """Return it as JSON takes it."""
+        return {
+            "views": list(self.views),
+            "created": list(self.created),
+            "replaced": list(self.replaced),
+            "dropped": list(self.dropped),
+            "unchanged": list(self.unchanged),
+        }
+
+    def as_text(self) -> str:
+        """Return it as people read it."""
+        count = len(self.views)
+        told = (
+            (len(self.created), "created"),
+            (len(self.replaced), "replaced"),
+            (len(self.unchanged), "unchanged"),
+        )
+        parts = ", ".join(f"{number:,} {what}" for number, what in told)
+        return f"{count:,} view{'' if count == 1 else 's'}: {parts}; {len(self.dropped):,} dropped"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is to be done so that the views are as they should be.
+
+    :param create: with the view whose place it takes, if there is one of ours.
+    """
+
+    create: tuple[tuple[View, Found | None], ...]
+    drop: tuple[Found, ...]
+    unchanged: tuple[str, ...]
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether all is as it should be."""
+        return not (self.create or self.drop)
+
+    @property
+    def result(self) -> ViewsResult:
+        """What has become of the views once it is done."""
+        return ViewsResult(
+            created=tuple(view.name for view, old in self.create if old is None),
+            replaced=tuple(view.name for view, old in self.create if old is not None),
+            dropped=tuple(found.name for found in self.drop),
+            unchanged=self.unchanged,
+        )
+
+
+def plan_views(
+    connection: Connection, dialect: ViewDialect, contents: Sequence[Contents], schema: str | None
+) -> Change:
+    """Compare the views that there are with those that there should be; writes nothing.
+
+    :param contents: of every connector.
+    :raises RepositoryError: if somebody else has something of the name of a view.
+    """
+    found = {dialect.key(f.name): f for f in dialect.find(connection, schema)}
+    views = list(_views(contents, dialect))
+    taken = [f for v in views if (f := found.get(dialect.key(v.name))) and f.signature is None]
+    if taken:
+        names = ", ".join(f"{f.kind} {f.name}" for f in taken)
+        raise RepositoryError(
+            f"the repository {connection.engine.url!r} has what this program did not make where views of it belong: "
+            f"{names}; rename or drop it, then try again; no view was changed"
+        )
+    create: list[tuple[View, Found | None]] = []
+    unchanged: list[str] = []
+    for view in views:
+        old = found.pop(dialect.key(view.name), None)
+        if old is not None and (old.name, old.signature) == (view.name, view.signature):
+            unchanged.append(view.name)
+        else:
+            create.append((view, old))
+    return Change(
+        tuple(create),
+        tuple(f for f in sorted(found.values(), key=lambda f: f.name) if f.signature),
+        tuple(unchanged),
+    )
+
+
+def change_views(connection: Connection, dialect: ViewDialect, change: Change, schema: str | None) -> None:
+    """Drop, replace and create views inside the caller's transaction.
+
+    :raises RepositoryError: if something of somebody else's depends on a view that must go.
+    :raises LockedError: if somebody uses one for too long.
+    """
+    dialect.begin(connection)
+    for found in change.drop:
+        dialect.drop(connection, schema, found.name)
+    for view, old in change.create:
+        if old is None:
+            dialect.create(connection, schema, view)
+        else:
+            dialect.replace(connection, schema, old.name, view)
+
+
+def _views(contents: Sequence[Contents], dialect: ViewDialect) -> Iterable[View]:
+    """Define every view: those of entity types first, so that theirs are the plain names."""
+    names = _Names()
+    entity_types = [(e.identifier, c, e) for c in contents for e in c.mappings.metadata]
+    for identifier, one, entity_type in sorted(entity_types, key=lambda item: item[0].casefold()):
+        query = _resources(one, entity_type, dialect)
+        yield View(names.take(PREFIX + identifier), dialect.compiled(query))
+    associations = [
+        (a.identifier, c, a) for c in contents for a in c.mappings.associations if a.has_link_table
+    ]
+    for identifier, one, association in sorted(associations, key=lambda item: item[0].casefold()):
+        query = _links(one, association, dialect)
+        yield View(names.take(PREFIX + identifier), dialect.compiled(query))
+
+
+def _resources(contents: Contents, entity_type: EntityType, dialect: ViewDialect) -> Select[Any]:
+    found = contents.of_entity_type(entity_type)
+    names = _Names("Id")
+    named = [(names.take(shown.property.identifier), shown) for shown in found.shown]
+    columns: list[Any] = [found.own.c.Id.label("Id")]
+    for name, shown in named:
+        columns.append(dialect.typed(shown.value, shown.type).label(name))
+        if shown.reference is not None:
+            columns.append(shown.reference.label(names.take(f"{shown.property.identifier}_Id")))
+    return select(*columns).select_from(found.source).where(found.where)
+
+
+def _links(contents: Contents, association: MappedAssociation, dialect: ViewDialect) -> Select[Any]:
+    found = contents.of_association(association)
+    end1, end2 = found.end1.c, found.end2.c
+    return (
+        select(
+            end1.Id.label("R1_Id"),
+            dialect.typed(end1.PrimaryKey, contents.key_type(association.key1.entity_type)).label("key1"),
+            end2.Id.label("R2_Id"),
+            dialect.typed(end2.PrimaryKey, contents.key_type(association.key2.entity_type)).label("key2"),
+        )
+        .select_from(found.source)
+        .where(found.where)
+    )
+
+
+class _Names:
+    """Gives each a name of its own, ignoring case as SQLite does, that no database cuts off."""
+
+    def __init__(self, *taken: str) -> None:
+        self._taken = {name.casefold() for name in taken}
+
+    def take(self, wanted: str) -> str:
+        """Return the name, or where it is taken the first free one of ``name_2``, ``name_3`` and so on."""
+        name, number = _fitting(wanted), 2
+        while name.casefold() in self._taken:
+            name, number = _fitting(f"{wanted}_{number}"), number + 1
+        self._taken.add(name.casefold())
+        return name
+
+
+def _fitting(name: str) -> str:
+    """Shorten a name that is too long: its beginning, and a hash of all of it."""
+    if len(name.encode()) <= LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:_HASH_DIGITS]
+    beginning = name.encode()[: LONGEST_NAME - _HASH_DIGITS - 1].decode(errors="ignore")
+    return f"{beginning}_{digest}"
