@@ -63,7 +63,7 @@ KNOWN_TASKS: Final = elements(
 )
 """The tasks whose attributes we know; every other element that ends in ``Task`` is a task with attributes of its own."""
 
-_LOG_LEVELS = ("Trace", "Debug", "Information", "Warning", "Error", "Critical", "None")
+LOG_LEVELS: Final = ("Trace", "Debug", "Information", "Warning", "Error", "Critical", "None")
 _CRON = (
     Attribute("CronTabExpression", crontab),
     Attribute("CronTimeZone", enumeration({"UTC": False, "ServerTime": True}), default=False),
@@ -153,7 +153,7 @@ JOB: Final = Element(
             for name in ("IsIncremental", "IsInitializationJob", "IsConnectorJob", "UserStartDenied")
         ),
         Attribute(
-            "LogLevel", enumeration({name: level for level, name in enumerate(_LOG_LEVELS)}), default=6
+            "LogLevel", enumeration({name: level for level, name in enumerate(LOG_LEVELS)}), default=6
         ),
     ),
     job_child_definition,

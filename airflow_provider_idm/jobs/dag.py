@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import DAG, timezone
 
 from airflow_provider_idm.configuration.names import dag_id
+from airflow_provider_idm.configuration.writing import job_xml
 from airflow_provider_idm.jobs.graph import Graph
 from airflow_provider_idm.jobs.plan import SYNCHRONIZE, PlannedTask, plan_job
 from airflow_provider_idm.jobs.tasks import TaskMaker
@@ -118,6 +119,5 @@ def _documentation(job: Job) -> str:
     if job.user_start_denied:
         denied = "This job is not to be started by hand."
         lines += ["", denied if _can_deny_users(job) else f"{denied} Airflow cannot refuse it."]
-    if job.xml:
-        lines += ["", "```xml", *job.xml.strip().splitlines(), "```"]
+    lines += ["", "```xml", *(job.xml.strip() or job_xml(job)).splitlines(), "```"]
     return "\n".join(lines) + "\n"

@@ -431,14 +431,15 @@ def test_jobs_are_printed_as_xml(conf: Path, capsys: Capture) -> None:
     assert list(json.loads(capsys.readouterr().out)["jobs"]) == ["HR_Complete", "HR_Other"]
 
 
-def test_scaffoldings_are_not_expanded_and_that_is_said(conf: Path, capsys: Capture) -> None:
+def test_jobs_of_scaffoldings_are_printed_expanded(conf: Path, capsys: Capture) -> None:
     scaffolding = '<CreateConnectorSynchroComplete Connector="HR" />'
     (conf / "jobs.xml").write_text(f"<ConfigurationFile>\n{scaffolding}\n</ConfigurationFile>")
-    assert main(["jobs", str(conf)]) == 0
-    printed = capsys.readouterr()
-    assert printed.err.startswith("Warning: 1 scaffolding(s) are not expanded to jobs by this version")
-    assert "CreateConnectorSynchroComplete at jobs.xml:2" in printed.err
-    etree.fromstring(printed.out.encode())
+
+    assert main(["jobs", str(conf), "--job", "hr_synchronize_complete"]) == 0
+
+    (job,) = etree.fromstring(capsys.readouterr().out.encode())
+    assert job.get("Identifier") == "HR_Synchronize_Complete"
+    assert {task.tag for task in job} == {"ExportTask", "PrepareSynchronizationTask", "SynchronizeTask"}
 
 
 # ------------------------------------------------------------------------------------------------------------- export
