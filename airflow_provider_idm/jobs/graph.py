@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from airflow_provider_idm.configuration.model import Configuration, Connector, Job
     from airflow_provider_idm.jobs.dag import DagSettings
     from airflow_provider_idm.jobs.plan import JobPlan, PlannedTask
+    from airflow_provider_idm.operators.condition import Condition
 
 ENDED: Final = "__ended"
 ALL_SUCCEEDED: Final = "all_succeeded"
@@ -58,6 +59,8 @@ class Graph:
                 operator = self._operators[planned.task_id] = self._make(planned)
                 if planned.task_id in plan.ended:
                     ended[planned.task_id] = self._end_of(operator)
+            if planned.condition is not None and not operator.doc_md:
+                operator.doc_md = _told(planned.condition)
             before = [self._operators[name] for name in planned.upstream]
             operator.set_upstream([*before, *(ended[name] for name in planned.after_end)])
         if plan.guarded:
@@ -118,6 +121,24 @@ class Graph:
 def _display_name(connector: Connector | None, identifier: str) -> str:
     names = connector.display_names if connector else {}
     return next((names[language] for language in sorted(names)), identifier)
+
+
+def _told(condition: Condition) -> str:
+    """Say in a task's documentation what decides whether it runs: the graph does not show it."""
+    lines = []
+    if condition.parents:
+        parents = ", ".join(f"`{name}`" for name in condition.parents)
+        rule = "whatever became of the others" if condition.any_effect else "and none failed or was stopped"
+        lines.append(
+            f"Runs if at least one of {parents} had an effect, {rule}. Otherwise it is skipped; its log says why."
+        )
+    if condition.watched:
+        watched = ", ".join(f"`{task.task_id}`" for task in condition.watched)
+        lines.append(
+            f"Waits for {watched} too, but not where another connector's decision holds that up, and not if only "
+            "another connector's failure stopped it."
+        )
+    return "\n\n".join(lines)
 
 
 def _free(name: str, taken: set[str]) -> str:
