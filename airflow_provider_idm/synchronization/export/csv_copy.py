@@ -14,7 +14,7 @@ from airflow_provider_idm.synchronization.export.csv_writer import CsvWriter
 from airflow_provider_idm.synchronization.export.exporter import ExportedFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _LONGEST_VALUE = 1 << 28
@@ -59,6 +59,19 @@ def copy_csv(source: Path, target: Path, source_format: CsvFormat) -> ExportedFi
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
     return ExportedFile(target, rows, columns)
+
+
+def trim(value: str, texts: Iterable[str]) -> str:
+    """Remove texts from both ends of a value, each in order and as often as it occurs there."""
+    for text in texts:
+        if len(text) == 1:
+            value = value.strip(text)
+            continue
+        while value.startswith(text):
+            value = value[len(text) :]
+        while value.endswith(text):
+            value = value[: -len(text)]
+    return value
 
 
 def _write(reader: CsvReader, file: IO[str]) -> tuple[tuple[str, ...], int]:
@@ -108,11 +121,12 @@ class CsvReader:
         lines = _chain(first, file)
         separator = self._format.separator or _guess_separator(first)
         reader = csv.reader(lines, delimiter=separator, strict=True)
-        header = [self._trim(name) for name in next(reader, [])]
+        header = [trim(name, self._format.values_to_trim) for name in next(reader, [])]
         self._line = skipped + reader.line_num
         if not any(header):
             expected = f"a header after {skipped} skipped lines" if skipped else "a header in the first line"
             raise self._error(self._line or 1, f"expected {expected}, found none")
+        texts = self._format.values_to_trim
         keep = [index for index, name in enumerate(header) if name]
         complete = len(keep) == len(header)
         yield [header[index] for index in keep]
@@ -124,18 +138,7 @@ class CsvReader:
                 raise self._ragged(len(header), len(values), separator)
             self.line, self._line = self._line + 1, skipped + reader.line_num
             row = values if complete else [values[index] for index in keep]
-            yield [self._trim(value) for value in row] if self._format.values_to_trim else row
-
-    def _trim(self, value: str) -> str:
-        for text in self._format.values_to_trim:
-            if len(text) == 1:
-                value = value.strip(text)
-                continue
-            while value.startswith(text):
-                value = value[len(text) :]
-            while value.endswith(text):
-                value = value[: -len(text)]
-        return value
+            yield [trim(value, texts) for value in row] if texts else row
 
     def _ragged(self, expected: int, found: int, separator: str) -> SourceFileError:
         return self._error(

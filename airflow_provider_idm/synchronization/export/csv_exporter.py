@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from airflow_provider_idm.errors import ExportError
 from airflow_provider_idm.synchronization.export.csv_copy import CsvFormat, copy_csv
+from airflow_provider_idm.synchronization.export.source_path import find_source
 
 if TYPE_CHECKING:
     from airflow_provider_idm.synchronization.export.exporter import ExportedFile, ExportJob
     from airflow_provider_idm.synchronization.export.settings import Settings
-
-_COMPLETE_ONLY = re.compile(r"\.complete(@|$)|@\w+\.complete$", re.IGNORECASE)
 
 SETTINGS: Final = (
     "Path",
@@ -38,9 +34,7 @@ def export_csv(job: ExportJob) -> list[ExportedFile]:
     """
     settings = job.settings
     settings.warn_of_unknown(SETTINGS)
-    incremental = job.incremental and not _COMPLETE_ONLY.search(job.connection.package)
-    name = "PathIncremental" if incremental and settings.path("PathIncremental") else "Path"
-    source = _source(settings, name)
+    name, source = find_source(job)
     target = job.target()
     published = (job.destination or job.output) / target.name
     if published.exists() and source.samefile(published):
@@ -69,42 +63,3 @@ def _format(settings: Settings) -> CsvFormat:
         lines_to_skip=settings.count("NumberOfLinesToSkip"),
         values_to_trim=settings.texts("ValuesToTrim"),
     )
-
-
-def _source(settings: Settings, name: str) -> Path:
-    text = settings.path(name)
-    if text is None:
-        raise settings.missing(name)
-    if settings.flag("IsFileNameRegex"):
-        return _newest_match(settings, name, text)
-    path = Path(text)
-    if not path.is_file():
-        kind = "not a regular file" if path.exists() else "no such file"
-        raise settings.error(name, f"{path}: {kind}. Was it delivered, and may this user read it?")
-    return path
-
-
-def _newest_match(settings: Settings, name: str, text: str) -> Path:
-    folder, _, pattern = text.rpartition("/")
-    try:
-        expression = re.compile(pattern)
-    except re.error as error:
-        raise settings.error(name, f"{pattern!r} is not a regular expression: {error}") from error
-    try:
-        files = [
-            path
-            for path in Path(folder or "/").iterdir()
-            if expression.fullmatch(path.name) and path.is_file()
-        ]
-    except OSError as error:
-        raise settings.error(
-            name, f"the folder {folder} cannot be read: {error.strerror or error}"
-        ) from error
-    if not files:
-        raise settings.error(name, f"no file in {folder} has a name that matches {pattern!r} as a whole")
-    try:
-        return max(files, key=lambda path: (path.stat().st_mtime_ns, path.name))
-    except OSError as error:
-        raise ExportError(
-            f"connection {settings.connection}: a file went while it was looked at: {error}"
-        ) from error

@@ -38,7 +38,7 @@ class Settings:
 
         :raises ExportError: if it is something else.
         """
-        value = self._value(name)
+        value = self.value(name)
         if value is None or value == "":
             return None
         if not isinstance(value, str):
@@ -50,7 +50,7 @@ class Settings:
 
         :raises ExportError: if it is something else.
         """
-        value = self._value(name)
+        value = self.value(name)
         text = json.dumps(value) if not isinstance(value, str) else value.strip().casefold()
         if text in {"null", "", "false", "0"}:
             return False
@@ -63,7 +63,7 @@ class Settings:
 
         :raises ExportError: if it is something else.
         """
-        value = self._value(name)
+        value = self.value(name)
         if value is None or value == "":
             return 0
         try:
@@ -79,7 +79,7 @@ class Settings:
 
         :raises ExportError: if it is something else.
         """
-        value = self._value(name)
+        value = self.value(name)
         items = [value] if isinstance(value, str) else value or []
         if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
             raise self.error(name, f"expected a list of texts, found {json.dumps(value)}")
@@ -94,6 +94,42 @@ class Settings:
         if text is None:
             return None
         return text if Path(text).is_absolute() else f"{self.folder.as_posix().rstrip('/')}/{text}"
+
+    def scalar(self, name: str) -> str | int | float | None:
+        """Return a text or a number, or None if it is not set or empty.
+
+        :raises ExportError: if it is something else.
+        """
+        value = self._value(name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return value
+        return self.text(name)
+
+    def members(self, name: str) -> dict[str, str | Settings] | None:
+        """Return an object whose members are texts or have settings of their own, by name; None if it is not set.
+
+        :raises ExportError: if it is something else.
+        """
+        value = self._value(name)
+        if value is None:
+            return None
+        members: dict[str, str | Settings] = {}
+        for key, member in value.items() if isinstance(value, dict) else [("", None)]:
+            if isinstance(member, dict):
+                place = f"{self.place(name)}, {key}"
+                inner = {_normal(n): (n, v, place) for n, v in member.items()}
+                members[key] = Settings(self.connection, self.folder, inner)
+            elif isinstance(member, str):
+                members[key] = member
+            else:
+                raise self.error(
+                    name, f"expected an object of texts and objects, found {json.dumps(value)[:200]}"
+                )
+        return members
+
+    def is_set(self, *names: str) -> bool:
+        """Tell whether one of some settings is there and not empty."""
+        return any(self._value(name) not in (None, "", [], {}) for name in names)
 
     def warn_of_unknown(self, known: Iterable[str]) -> None:
         """Log a warning for each setting that nothing reads, with the nearest name that is.
@@ -129,7 +165,8 @@ class Settings:
             f"Airflow connection {self.connection}"
         )
 
-    def _value(self, name: str) -> Any:
+    def value(self, name: str) -> Any:
+        """Return a setting as it is written in JSON; None if it is not set."""
         return self.values.get(_normal(name), (name, None, ""))[1]
 
 
@@ -152,6 +189,27 @@ def read_settings(
     for name, value in (given or {}).items():
         values[_normal(name)] = (name, value, f"the given settings (Airflow connection {connection})")
     return Settings(connection, folder, values)
+
+
+def read_options(settings: Settings, name: str) -> list[Settings]:
+    """Return a setting that is a list of objects, each as settings of its own; none if it is not set.
+
+    :raises ExportError: if it is something else.
+    """
+    value = settings.value(name)
+    if value is None or value == "":
+        return []
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise settings.error(name, f"expected a list of objects, found {json.dumps(value)}")
+    place = settings.place(name)
+    return [
+        Settings(
+            settings.connection,
+            settings.folder,
+            {_normal(key): (key, given, f"{place}, element {number}") for key, given in item.items()},
+        )
+        for number, item in enumerate(value, 1)
+    ]
 
 
 def _section(file: Path, connection: str) -> Mapping[str, Any]:
