@@ -100,7 +100,7 @@ class Settings:
 
         :raises ExportError: if it is something else.
         """
-        value = self._value(name)
+        value = self.value(name)
         if isinstance(value, int | float) and not isinstance(value, bool):
             return value
         return self.text(name)
@@ -110,7 +110,7 @@ class Settings:
 
         :raises ExportError: if it is something else.
         """
-        value = self._value(name)
+        value = self.value(name)
         if value is None:
             return None
         members: dict[str, str | Settings] = {}
@@ -129,7 +129,7 @@ class Settings:
 
     def is_set(self, *names: str) -> bool:
         """Tell whether one of some settings is there and not empty."""
-        return any(self._value(name) not in (None, "", [], {}) for name in names)
+        return any(self.value(name) not in (None, "", [], {}) for name in names)
 
     def warn_of_unknown(self, known: Iterable[str]) -> None:
         """Log a warning for each setting that nothing reads, with the nearest name that is.
