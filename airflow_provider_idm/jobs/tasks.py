@@ -11,6 +11,8 @@ from airflow.sdk import BaseOperator
 from airflow_provider_idm.jobs.plan import PREPARE, SET_FLAG, SYNCHRONIZE, JobError
 from airflow_provider_idm.jobs.safeguards import Safeguards
 from airflow_provider_idm.operators.base import IdmOperator
+from airflow_provider_idm.operators.create_database_views import CreateDatabaseViewsTaskOperator
+from airflow_provider_idm.operators.deploy_configuration import DeployConfigurationTaskOperator
 from airflow_provider_idm.operators.export import ExportTaskOperator
 from airflow_provider_idm.operators.placeholder import PlaceholderTaskOperator
 from airflow_provider_idm.operators.predecessors import check_condition
@@ -169,18 +171,10 @@ def _set_recently_modified_flag(_: PlannedTask) -> Parameters:
 
 
 def _create_database_views(_: PlannedTask) -> Parameters:
-    from airflow_provider_idm.operators.create_database_views import (  # noqa: PLC0415
-        CreateDatabaseViewsTaskOperator,
-    )
-
     return CreateDatabaseViewsTaskOperator, {}
 
 
 def _deploy_configuration(planned: PlannedTask) -> Parameters:
-    from airflow_provider_idm.operators.deploy_configuration import (  # noqa: PLC0415
-        DeployConfigurationTaskOperator,
-    )
-
     return DeployConfigurationTaskOperator, {"connector": planned.connector}
 
 
