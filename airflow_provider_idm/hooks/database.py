@@ -64,7 +64,7 @@ class AirflowDatabase:
                 f"there is no Airflow connection {self._conn_id}; add it, or name another in the setting ConnectionId"
             ) from None
         try:
-            hook = connection.get_hook()
+            hook = connection.get_hook()  # type: ignore[no-untyped-call]
         except Exception as error:
             raise self._no_hook(str(connection.conn_type or ""), error) from error
         if not callable(getattr(hook, "get_conn", None)):

@@ -88,7 +88,7 @@ def export_connection(request: ExportRequest) -> ExportResult:
         done = exporter(job)
         exported = done if isinstance(done, Exported) else Exported(done, None, request.incremental)
         files = transform(connection, exported.files, incremental=exported.incremental)
-        if cookies and exported is done:
+        if cookies and (exported.cookie is not None or exported.incremental or cookies.current(name)):
             written = {file.path.name: file.path for file in files}
             cookies.keep(name, exported.cookie, written, incremental=exported.incremental)
         result = ExportResult(
