@@ -30,7 +30,10 @@ _LEVELS: Final = {
     "serializable": "SERIALIZABLE",
     "snapshot": "SNAPSHOT",
 }
-_EVERYTHING: Final = "Export everything once (IgnoreCookieFile, or idm export without --incremental), and prepare that as a Complete"
+_EVERYTHING: Final = (
+    "Export everything once (IgnoreCookieFile, or idm export without --incremental), "
+    "and prepare that as a Complete"
+)
 _WHOLE: Final = ""
 """The position of the whole connection, by ``CookieSql``, among those of datasets."""
 
