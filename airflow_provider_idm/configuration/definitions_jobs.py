@@ -152,9 +152,7 @@ JOB: Final = Element(
             flag(name)
             for name in ("IsIncremental", "IsInitializationJob", "IsConnectorJob", "UserStartDenied")
         ),
-        Attribute(
-            "LogLevel", enumeration({name: level for level, name in enumerate(LOG_LEVELS)}), default=6
-        ),
+        Attribute("LogLevel", enumeration({name: level for level, name in enumerate(LOG_LEVELS)}), default=6),
     ),
     job_child_definition,
     keep_xml=True,

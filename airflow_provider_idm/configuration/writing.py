@@ -134,12 +134,11 @@ def _other_children(xml: str) -> Iterator[str]:
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
     task = etree.fromstring(xml, parser)
     namespace = etree.QName(task).namespace
+    for element in task.iter(etree.Element):
+        name = etree.QName(element)
+        if name.namespace == namespace:
+            element.tag = name.localname
+    etree.cleanup_namespaces(task)
     for child in task.iterchildren(etree.Element):
-        if etree.QName(child).localname == DEPENDENCY:
-            continue
-        for element in child.iter(etree.Element):
-            name = etree.QName(element)
-            if name.namespace == namespace:
-                element.tag = name.localname
-        etree.cleanup_namespaces(child)
-        yield etree.tostring(child, encoding="unicode", with_tail=False)
+        if child.tag != DEPENDENCY:
+            yield etree.tostring(child, encoding="unicode", with_tail=False)

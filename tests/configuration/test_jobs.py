@@ -191,6 +191,15 @@ RULES = {
             ),
         ],
     ),
+    "second run of a task before its parent": (
+        job(
+            '<Step Identifier="A" Level="1"/>',
+            '<Step Identifier="B" Level="0"/>',
+            '<Step Identifier="B" Level="2"/>',
+        )
+        + "\n".join([synchronize("A"), synchronize("B", "A")]),
+        ["j.xml:4: Job J: the task B depends on A, which runs at the level 1: expected one lower than 0"],
+    ),
     "task defined twice": (
         job(synchronize("A"), synchronize("A")) + synchronize("a"),
         [
@@ -241,7 +250,7 @@ RULES = {
         ),
         [
             "j.xml:2: CreateConnectorSynchroComplete: there is no Connector HRR; did you mean HR?",
-            "j.xml:2: CreateConnectorSynchroComplete: there is no Connector X",
+            "j.xml:2: NotUsed: there is no Connector X",
         ],
     ),
     "scaffolding without its agent": (
@@ -256,6 +265,22 @@ def test_what_is_wrong_with_a_job_is_named_with_its_place(
     tmp_path: Path, text: str, expected: list[str]
 ) -> None:
     assert problems(tmp_path, a=RIGHT, j=text) == expected
+
+
+def test_a_job_may_run_a_task_twice(tmp_path: Path) -> None:
+    text = job(
+        '<Step Identifier="A" Level="0"/>',
+        '<Step Identifier="B" Level="1"/>',
+        '<Step Identifier="a" Level="2"/>',
+        '<SynchronizeTaskOverride Identifier="B" Level="3" Orphans="1"/>',
+        synchronize("C", "A", "B", attributes='Level="4"'),
+        '<Step Identifier="C" Level="5"/>',
+    ) + "\n".join([synchronize("A"), synchronize("B", "A")])
+
+    configuration = check(tmp_path, a=RIGHT, j=text)
+
+    assert configuration.problems == ()
+    assert [child.identifier for child in configuration.jobs["J"].children] == ["A", "B", "a", "B", "C", "C"]
 
 
 def test_a_step_may_run_what_a_scaffolding_makes(tmp_path: Path) -> None:

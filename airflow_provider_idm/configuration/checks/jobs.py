@@ -10,8 +10,6 @@ from airflow_provider_idm.configuration.model import TaskElement, TaskOverride
 from airflow_provider_idm.configuration.names import dag_id, same
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from airflow_provider_idm.configuration.checks.context import Context
     from airflow_provider_idm.configuration.model import Job, Scaffolding
 
@@ -65,17 +63,12 @@ def _check_references(context: Context, task: TaskElement | TaskOverride) -> Non
 
 def _check_scaffolding(context: Context, scaffolding: Scaffolding) -> None:
     configuration = context.configuration
-    place = scaffolding.location
-    for name, value in _scopes(scaffolding):
-        among: Mapping[str, object] = configuration.agents if name == "Agent" else configuration.connectors
-        context.find(place, scaffolding.element, name, value.strip(), among)
-
-
-def _scopes(scaffolding: Scaffolding) -> Iterator[tuple[str, str]]:
-    for name in ("Agent", "Connector"):
-        yield name, scaffolding.attributes.get(name, "")
+    agent, connector = scaffolding.get("Agent"), scaffolding.get("Connector")
+    context.find(scaffolding.location, scaffolding.element, "Agent", agent, configuration.agents)
+    context.find(scaffolding.location, scaffolding.element, "Connector", connector, configuration.connectors)
     for argument in scaffolding.arguments:
-        yield "Connector", argument.attributes.get("ConnectorIdentifier", "")
+        name = argument.values.get("ConnectorIdentifier")
+        context.find(argument.location, argument.element, "Connector", name, configuration.connectors)
 
 
 def _check_dag_id(context: Context, job: Job, dag_ids: dict[str, Job]) -> None:
