@@ -10,7 +10,7 @@ from airflow_provider_idm.errors import ExportError
 from airflow_provider_idm.synchronization.export.exporter import Exported, ExportedFile
 from airflow_provider_idm.synchronization.export.sql.cookie import Position, later, read_cookie, write_cookie
 from airflow_provider_idm.synchronization.export.sql.queries import COOKIE, SETTINGS, Query, read_queries
-from airflow_provider_idm.synchronization.export.sql.stream import Result, begin, run
+from airflow_provider_idm.synchronization.export.sql.stream import Result, begin, isolation_level, run
 from airflow_provider_idm.synchronization.export.sql.url import UrlDatabase
 from airflow_provider_idm.synchronization.export.sql.writing import write_result
 
@@ -18,18 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_idm.synchronization.export.exporter import ExportJob
-    from airflow_provider_idm.synchronization.export.settings import Settings
     from airflow_provider_idm.synchronization.export.sql.database import Database, Session
 
 logger = logging.getLogger(__name__)
 
-_LEVELS: Final = {
-    "readuncommitted": "READ UNCOMMITTED",
-    "readcommitted": "READ COMMITTED",
-    "repeatableread": "REPEATABLE READ",
-    "serializable": "SERIALIZABLE",
-    "snapshot": "SNAPSHOT",
-}
 _EVERYTHING: Final = (
     "Export everything once (IgnoreCookieFile, or idm export without --incremental), "
     "and prepare that as a Complete"
@@ -48,7 +40,12 @@ def export_sql(job: ExportJob) -> Exported:
     if settings.is_set("ConnectionId", "ConnectionString"):
         settings.warn_of_unknown(SETTINGS)
     queries = read_queries(job)
-    level = isolation_level(settings)
+    level = None
+    if (written := settings.text("IsolationLevel")) is not None:
+        try:
+            level = isolation_level(written)
+        except ValueError as error:
+            raise settings.error("IsolationLevel", str(error)) from None
     knows_changes = any(query.incremental for query in queries)
     incremental = job.incremental and knows_changes
     what = f"connection {job.connection.identifier}"
@@ -83,23 +80,6 @@ def find_database(job: ExportJob) -> Database:
             + "cannot be used outside of Airflow; set ConnectionString, an SQLAlchemy URL, for the command line"
         )
     return job.databases(conn_id or name)
-
-
-def isolation_level(settings: Settings) -> str | None:
-    """Return the isolation level that is set, in the words of SQL.
-
-    :raises ExportError: if there is no such level.
-    """
-    text = settings.text("IsolationLevel")
-    if text is None:
-        return None
-    level = _LEVELS.get(text.replace(" ", "").casefold())
-    if level is None:
-        raise settings.error(
-            "IsolationLevel",
-            f"expected ReadUncommitted, ReadCommitted, RepeatableRead, Serializable or Snapshot, found {text!r}",
-        )
-    return level
 
 
 def _former(job: ExportJob, queries: Sequence[Query], what: str) -> dict[str, Position]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -22,6 +23,10 @@ _CONFIDENTIAL: Final = frozenset({"DataError", "IntegrityError"})
 """Errors (PEP 249) whose text quotes values."""
 
 
+_CAPITAL: Final = re.compile("[A-Z]")
+_LEVELS: Final = ("ReadUncommitted", "ReadCommitted", "RepeatableRead", "Serializable", "Snapshot")
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """The result of a query: its columns as the database names them, and its rows, in parts."""
@@ -30,14 +35,25 @@ class Result:
     parts: Iterator[Sequence[Sequence[Any]]]
 
 
-def begin(session: Session, isolation: str | None, what: str) -> None:
-    """Begin the transaction that all queries of an export read in.
+def isolation_level(name: str) -> str:
+    """Return an isolation level in the words of SQL.
 
-    PostgreSQL shows all of them the same state of the database (``REPEATABLE READ``), SQLite too; others do as they are
-    set up to, unless the isolation level is given.
+    :param name: ``ReadUncommitted``, ``ReadCommitted``, ``RepeatableRead``, ``Serializable`` or ``Snapshot``.
+    :raises ValueError: with a phrase that begins with "expected", if it is none of these.
+    """
+    for level in _LEVELS:
+        if level.casefold() == name.replace(" ", "").casefold():
+            return _CAPITAL.sub(r" \g<0>", level).strip().upper()
+    raise ValueError(f"expected {', '.join(_LEVELS[:-1])} or {_LEVELS[-1]}, found {name!r}")
+
+
+def begin(session: Session, isolation: str | None, what: str, *, snapshot: bool = True) -> None:
+    """Begin the transaction that all statements run in.
 
     :param isolation: an isolation level of SQL, in words.
     :param what: what is read, for messages.
+    :param snapshot: let PostgreSQL show all queries the same state of the database (``REPEATABLE READ``), unless the
+        isolation level is given. SQLite does so anyway, others as they are set up to.
     """
     with _errors(session, what):
         if session.driver == "sqlite3":
@@ -47,11 +63,21 @@ def begin(session: Session, isolation: str | None, what: str) -> None:
         if session.driver in {"psycopg", "psycopg2"}:
             if session.connection.autocommit:
                 session.connection.autocommit = False
-            isolation = isolation or "REPEATABLE READ"
+            isolation = isolation or ("REPEATABLE READ" if snapshot else None)
         if isolation:
             cursor = session.connection.cursor()
             cursor.execute(f"SET TRANSACTION ISOLATION LEVEL {isolation}")
             cursor.close()
+
+
+def commit(session: Session, what: str) -> None:
+    """Keep what statements have changed.
+
+    :raises ExportError: if the database refuses it.
+    :raises DatabaseUnavailableError: if the database goes away.
+    """
+    with _errors(session, what):
+        session.connection.commit()
 
 
 @contextmanager

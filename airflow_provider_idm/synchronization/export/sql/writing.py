@@ -25,31 +25,49 @@ def write_result(
     what: str,
     first: tuple[str, str] | None = None,
     look: Callable[[Sequence[Sequence[Any]]], None] | None = None,
+    encoding: str = "utf-8",
 ) -> ExportedFile:
     """Write a result as CSV.
 
     :param what: what is read, for messages.
     :param first: name and value of a column to put before the others.
     :param look: is shown the rows, part by part.
-    :raises ExportError: if columns lack a name or share one, or a value has no notation.
+    :param encoding: of the file.
+    :raises ExportError: if columns lack a name or share one, or a value has no notation, or none in the encoding.
     """
     check_columns(result.columns, what)
     columns = result.columns if first is None else (first[0], *result.columns)
     lead = [] if first is None else [first[1]]
-    count = 0
-    with target.open("w", encoding="utf-8", newline="") as file:
-        writer = CsvWriter(file)
-        writer.write(columns)
-        for rows in result.parts:
-            if look is not None:
-                look(rows)
-            for row in rows:
-                try:
-                    writer.write(lead + as_row(row))
-                except UnsupportedValueError as error:
-                    raise _unsupported(error, row, result.columns, what) from None
-            count += len(rows)
+    try:
+        with target.open("w", encoding=encoding, newline="") as file:
+            writer = CsvWriter(file)
+            writer.write(columns)
+            count = _write_rows(writer, result, lead, look, what)
+    except UnicodeEncodeError as error:
+        raise ExportError(
+            f"{what}: the result holds characters that {encoding} has not ({error.reason}); choose UTF-8"
+        ) from None
     return ExportedFile(target, count, columns)
+
+
+def _write_rows(
+    writer: CsvWriter,
+    result: Result,
+    lead: list[str],
+    look: Callable[[Sequence[Sequence[Any]]], None] | None,
+    what: str,
+) -> int:
+    count = 0
+    for rows in result.parts:
+        if look is not None:
+            look(rows)
+        for row in rows:
+            try:
+                writer.write(lead + as_row(row))
+            except UnsupportedValueError as error:
+                raise _unsupported(error, row, result.columns, what) from None
+        count += len(rows)
+    return count
 
 
 def check_columns(columns: Sequence[str], what: str) -> None:

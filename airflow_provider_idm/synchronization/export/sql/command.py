@@ -1,0 +1,95 @@
+"""Run an SQL command, and write what it gives as CSV files."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import sqlparse
+
+from airflow_provider_idm.errors import ExportError
+from airflow_provider_idm.synchronization.export.sql.stream import begin, commit, run
+from airflow_provider_idm.synchronization.export.sql.writing import write_result
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow_provider_idm.synchronization.export.exporter import ExportedFile
+    from airflow_provider_idm.synchronization.export.sql.database import Database, Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """An SQL command.
+
+    :param what: what runs it, for messages.
+    :param text: one or more statements, separated by semicolons; they run in one transaction.
+    :param output: the CSV file of the first result; those of further ones are named ``<output>_2.csv`` …
+    :param has_results: whether results are written at all.
+    :param isolation: an isolation level of SQL, in words.
+    :param timeout: seconds that each statement may take; 0 for as long as it needs.
+    :param encoding: of the files.
+    """
+
+    what: str
+    text: str
+    output: Path
+    has_results: bool = True
+    isolation: str | None = None
+    timeout: int = 0
+    encoding: str = "utf-8"
+
+
+def run_command(database: Database, command: Command) -> tuple[ExportedFile, ...]:
+    """Run a command; return the files that its results filled.
+
+    Either all of its statements are kept and all of its results written, or nothing is.
+
+    :raises ExportError: if the database refuses a statement, or a result cannot be a CSV file.
+    :raises DatabaseUnavailableError: if the database does not answer.
+    """
+    statements = split(command.text)
+    if not statements:
+        raise ExportError(f"{command.what}: there is no SQL statement in the command")
+    folder = command.output.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=".command-", dir=folder))
+    try:
+        with database.open() as session:
+            begin(session, command.isolation, command.what, snapshot=False)
+            made = _run_all(session, statements, command, staging)
+            commit(session, command.what)
+        return tuple(replace(file, path=file.path.replace(folder / file.path.name)) for file in made)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def split(text: str) -> list[str]:
+    """Return the statements of a text, without those that are nothing but comments."""
+    found = [statement.strip() for statement in sqlparse.split(text)]
+    return [s for s in found if sqlparse.format(s, strip_comments=True).strip("; \t\r\n")]
+
+
+def _run_all(
+    session: Session, statements: Sequence[str], command: Command, folder: Path
+) -> list[ExportedFile]:
+    made: list[ExportedFile] = []
+    for number, statement in enumerate(statements, 1):
+        what = command.what if len(statements) == 1 else f"{command.what}, statement {number}"
+        with run(session, statement, what=what, timeout=command.timeout) as result:
+            if result is None:
+                continue
+            if command.has_results:
+                target = folder / _name(command.output, len(made) + 1)
+                made.append(write_result(result, target, what=what, encoding=command.encoding))
+            else:
+                for _ in result.parts:  # some drivers do the work only while rows are fetched
+                    pass
+    return made
+
+
+def _name(output: Path, number: int) -> str:
+    return output.name if number == 1 else f"{output.stem}_{number}{output.suffix}"
