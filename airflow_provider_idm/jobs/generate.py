@@ -14,7 +14,7 @@ from airflow.sdk import get_parsing_context
 from airflow_provider_idm.configuration.concerns import Concerns
 from airflow_provider_idm.configuration.names import dag_id
 from airflow_provider_idm.configuration.read import check_configuration
-from airflow_provider_idm.configuration.scaffolding import scaffolding_job_identifier
+from airflow_provider_idm.configuration.scaffolding import scaffolding_job_identifier, unread_job_identifiers
 from airflow_provider_idm.jobs.dag import DagSettings, display_name, job_dag
 from airflow_provider_idm.jobs.placeholder import placeholder_dag
 from airflow_provider_idm.jobs.plan import JobError
@@ -153,14 +153,22 @@ class _Generation:
         self.general = [*tasks.problems(), *windows]
         shown: set[Problem] = set()
         for job in configuration.jobs.values():
-            shown.update(self._collect_job(configuration, concerns, job))
-        self._collect_windows_without_job(configuration)
+            if self._is_wanted(dag_id(job.identifier)):
+                shown.update(self._collect_job(configuration, concerns, job))
         for scaffolding in configuration.scaffoldings:
-            shown.update(self._collect_scaffolding(concerns, scaffolding))
+            if self._is_wanted(dag_id(scaffolding_job_identifier(scaffolding))):
+                shown.update(self._collect_scaffolding(configuration, concerns, scaffolding))
+        if self.makers and not self._is_wanted(GENERAL_PLACEHOLDER):
+            return
+        self._collect_windows_without_job(configuration)
         shown.update(self._collect_unread_jobs(configuration, concerns.errors))
         hidden = [error for error in concerns.errors if error not in shown]
         if hidden:
             self._refuse(GENERAL_PLACEHOLDER, [str(error) for error in hidden])
+
+    def _is_wanted(self, name: str) -> bool:
+        """Tell whether a DAG is to be made; to tell what concerns no job, all must be looked at."""
+        return self.only in (None, GENERAL_PLACEHOLDER, name)
 
     def _collect_job(self, configuration: Configuration, concerns: Concerns, job: Job) -> tuple[Problem, ...]:
         name = dag_id(job.identifier)
@@ -191,14 +199,17 @@ class _Generation:
         if wrong:
             self._refuse(GENERAL_PLACEHOLDER, wrong)
 
-    def _collect_scaffolding(self, concerns: Concerns, scaffolding: Scaffolding) -> tuple[Problem, ...]:
-        """Refuse the job of a scaffolding that is wrong, also if another job has its identifier."""
-        if scaffolding.has("DoNotCreateJob"):
-            return ()
+    def _collect_scaffolding(
+        self, configuration: Configuration, concerns: Concerns, scaffolding: Scaffolding
+    ) -> tuple[Problem, ...]:
+        """Show why a scaffolding has no job: another has its name."""
+        identifier = scaffolding_job_identifier(scaffolding)
+        made = configuration.jobs.get(identifier)
+        if scaffolding.has("DoNotCreateJob") or (made is not None and made.location == scaffolding.location):
+            return ()  # the errors are its tasks', or its job's
         errors = concerns.of_element(scaffolding)
         if errors:
-            name = dag_id(scaffolding_job_identifier(scaffolding))
-            self._refuse(name, [str(error) for error in errors])
+            self._refuse(dag_id(identifier), [str(error) for error in errors])
         return errors
 
     def _collect_unread_jobs(
@@ -211,9 +222,10 @@ class _Generation:
                 text = (self.settings.folder / error.location.file).read_text("utf-8", errors="replace")
             except OSError:
                 continue
-            for match in _JOB.finditer(text):
-                if match["identifier"] not in configuration.jobs:
-                    self._refuse(dag_id(match["identifier"]), [str(error)])
+            written = (match["identifier"] for match in _JOB.finditer(text))
+            for identifier in (*written, *unread_job_identifiers(text)):
+                if identifier not in configuration.jobs:
+                    self._refuse(dag_id(identifier), [str(error)])
                     shown.append(error)
         return shown
 
