@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_idm.configuration.model import Location, TaskElement
-from airflow_provider_idm.configuration.scaffolding import scaffolding_job_identifier
+from airflow_provider_idm.configuration.scaffolding import scaffolding_job_identifier, unread_job_identifiers
 from tests.configuration.scaffolds import COMPANY, expanded, lines, read
 from tests.configuration.texts import check
 
@@ -323,3 +323,23 @@ def test_a_configuration_is_read_the_same_every_time(tmp_path: Path) -> None:
 
     assert list(first.jobs.items()) == list(second.jobs.items())
     assert list(first.tasks.items()) == list(second.tasks.items())
+
+
+def test_the_jobs_of_a_file_that_cannot_be_read_are_known() -> None:
+    text = """\
+<ConfigurationFile><x:CreateConnectorSynchroComplete
+    Connector='HR'/>
+<CreateAgentSynchroIncremental Agent="A &amp; B" JobIdentifier = " Fast "><NoProvisioning/>
+</CreateAgentSynchroIncremental>
+<CreateAgentSynchroComplete Agent="A"><DoNotCreateJob/></CreateAgentSynchroComplete>
+<CreateAgentSynchroComplete Agent="&lt;A"></CreateAgentSynchroComplete><NotClosed>
+<CreateConnectorSynchroIncremental/>
+<CreateInitializationJob Agent="
+"""
+
+    assert list(unread_job_identifiers(text)) == [
+        "HR_Synchronize_Complete",
+        "Fast",
+        "<A_Synchronize_Complete",
+        "InitializationJob",
+    ]
