@@ -7,13 +7,15 @@ The rules, in the order in which they are asked:
 * A task that fails without ``ContinueOnError`` stops the later tasks of its connector and those without one; if it has
   no connector itself, all later ones. One that fails with it stops only what depends on it.
 * A task with parents is stopped if one of them failed, is blocked or was stopped. If none of them had an effect, it is
-  skipped. A SetRecentlyModifiedFlagTask with parents asks for nothing but an effect.
+  skipped. A SetRecentlyModifiedFlagTask with parents asks for one effect alone: whatever became of its parents, and of
+  what these wait for.
+* A connector never waits for another's decision, unless a parent does: not through a task without a connector either.
 * The run fails if a task without ``ContinueOnError`` failed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -27,6 +29,7 @@ class Outcome(Enum):
     UNTOLD = "succeeds and does not tell whether it had an effect, which counts as one"
     NO_EFFECT = "succeeds, without an effect"
     FAILS = "fails"
+    HELD_BACK = "skips itself, for a batch of its connector awaits a decision elsewhere"
     BLOCKED = "is blocked, and nobody has decided yet"
 
 
@@ -36,6 +39,7 @@ class Became(Enum):
     SUCCEEDED = "ran, succeeded and had an effect"
     CHANGED_NOTHING = "ran, succeeded and had no effect"
     FAILED = "ran and failed"
+    HELD_BACK = "skipped itself"
     BLOCKED = "awaits a decision"
     STOPPED = "stopped by a failed task that comes before it"
     STOPPED_BY_PARENT = "stopped by what became of a parent"
@@ -43,8 +47,16 @@ class Became(Enum):
     WAITING = "waits for others"
 
 
+_RAN = {
+    Outcome.EFFECT: Became.SUCCEEDED,
+    Outcome.UNTOLD: Became.SUCCEEDED,
+    Outcome.NO_EFFECT: Became.CHANGED_NOTHING,
+    Outcome.FAILS: Became.FAILED,
+    Outcome.HELD_BACK: Became.HELD_BACK,
+    Outcome.BLOCKED: Became.BLOCKED,
+}
 ENDED = frozenset(Became) - {Became.BLOCKED, Became.WAITING}
-_STOPS_CHILDREN = {Became.FAILED, Became.STOPPED, Became.STOPPED_BY_PARENT}
+_STOPS_CHILDREN = {Became.FAILED, Became.HELD_BACK, Became.STOPPED, Became.STOPPED_BY_PARENT}
 
 
 @dataclass(frozen=True)
@@ -81,15 +93,21 @@ class Verdict:
     state: str
 
 
-def judge(tasks: Sequence[Task], outcomes: Mapping[str, Outcome]) -> Verdict:
+def judge(tasks: Sequence[Task], outcomes: Mapping[str, Outcome], before: Verdict | None = None) -> Verdict:
     """Work out what becomes of a job when everything that can run has run.
 
     :param tasks: in reading order; parents have a lower rank than their children.
     :param outcomes: what would happen to each task, by identifier.
+    :param before: what had become of them before somebody decided about what was blocked: what had begun stays.
     """
-    fates: dict[str, Fate] = {}
+    settled = before.fates if before else {}
+    fates: dict[str, Fate] = {name: fate for name, fate in settled.items() if fate.became in ENDED}
     for task in sorted(tasks, key=lambda t: t.rank):
-        fates[task.identifier] = _fate(task, tasks, fates, outcomes[task.identifier])
+        name = task.identifier
+        if name in settled and settled[name].became is Became.BLOCKED:
+            fates[name] = Fate(_RAN[outcomes[name]])
+        elif name not in fates:
+            fates[name] = _fate(task, tasks, fates, outcomes[name])
     return Verdict(fates, _state(tasks, fates))
 
 
@@ -105,12 +123,19 @@ def _comes_after(task: Task, other: Task) -> bool:
 
 def _fate(task: Task, tasks: Sequence[Task], fates: Mapping[str, Fate], outcome: Outcome) -> Fate:
     asks_for_an_effect_alone = task.element == SET_FLAG and bool(task.parents)
+    tolerated = _all_before(task.parents, tasks) if asks_for_an_effect_alone else set()
     before = [other for other in tasks if other is not task and waits_for(task, other)]
-    if not asks_for_an_effect_alone:
-        stoppers = [other for other in before if _stops_later(other, fates) and _comes_after(task, other)]
-        if stoppers:
-            return Fate(Became.STOPPED, _names(stoppers))
+    stoppers = [
+        other
+        for other in before
+        if _stops_later(other, fates) and _comes_after(task, other) and other.identifier not in tolerated
+    ]
+    if stoppers:
+        return Fate(Became.STOPPED, _names(stoppers))
     unfinished = [other for other in before if fates[other.identifier].became not in ENDED]
+    if task.connector is not None:
+        # What waits here, waits for a decision: one about the own connector is among these, too.
+        unfinished = [o for o in unfinished if o.connector is not None or o.identifier in task.parents]
     if unfinished:
         return Fate(Became.WAITING, _names(unfinished))
     if not asks_for_an_effect_alone:
@@ -119,13 +144,19 @@ def _fate(task: Task, tasks: Sequence[Task], fates: Mapping[str, Fate], outcome:
             return Fate(Became.STOPPED_BY_PARENT, tuple(sorted(bad)))
     if task.parents and all(fates[name].became is not Became.SUCCEEDED for name in task.parents):
         return Fate(Became.NO_EFFECT, tuple(sorted(task.parents)))
-    return {
-        Outcome.EFFECT: Fate(Became.SUCCEEDED),
-        Outcome.UNTOLD: Fate(Became.SUCCEEDED),
-        Outcome.NO_EFFECT: Fate(Became.CHANGED_NOTHING),
-        Outcome.FAILS: Fate(Became.FAILED),
-        Outcome.BLOCKED: Fate(Became.BLOCKED),
-    }[outcome]
+    return Fate(_RAN[outcome])
+
+
+def _all_before(names: Collection[str], tasks: Sequence[Task]) -> set[str]:
+    """Return tasks and all that these wait for, directly or not."""
+    found: set[str] = set()
+    to_do = [task for task in tasks if task.identifier in names]
+    while to_do:
+        task = to_do.pop()
+        if task.identifier not in found:
+            found.add(task.identifier)
+            to_do += [other for other in tasks if other is not task and waits_for(task, other)]
+    return found
 
 
 def _stops_later(other: Task, fates: Mapping[str, Fate]) -> bool:
