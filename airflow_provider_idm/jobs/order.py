@@ -28,7 +28,7 @@ class Place:
     :param connector: its connector, or None.
     :param parents: the tasks (by number) that it depends on explicitly, each of a lower rank.
     :param may_fail: whether others go on if it fails (ContinueOnError).
-    :param goes_on: whether it runs whatever became of its parents and what they waited for.
+    :param goes_on: whether it runs whatever became of the tasks before it.
     """
 
     rank: int
@@ -81,45 +81,28 @@ class _Arranging:
     """Tasks in the order of their ranks; sets of tasks as bits, for jobs of thousands of tasks."""
 
     places: Sequence[Place]
-    before: list[int] = field(default_factory=list)
-    """What a task waits for, by the rules, directly or not."""
     awaited: list[int] = field(default_factory=list)
     """What it waits for by edges, directly or not."""
     stopping: list[int] = field(default_factory=list)
     """Whose failure stops it, by strict edges."""
+    levels: _Levels = field(default_factory=lambda: _Levels())
 
     def run(self) -> Arrangement:
         count = len(self.places)
-        self.before, self.awaited, self.stopping = [0] * count, [0] * count, [0] * count
+        self.awaited, self.stopping = [0] * count, [0] * count
         links: list[Links] = [Links()] * count
         order = sorted(range(count), key=lambda number: self.places[number].rank)
-        self._look_back(order)
+        for number in order:
+            self.levels.add(number, self.places[number])
         for number in order:
             links[number] = self._link(number)
         ended, guarded = _ends(self.places, links, order)
         return Arrangement(tuple(links), ended, guarded)
 
-    def _look_back(self, order: list[int]) -> None:
-        """Find what each task comes after, by the order of its connector and by its parents."""
-        levels = _Levels()
-        for number in order:
-            place = self.places[number]
-            direct = levels.before(place) | _bits(place.parents)
-            self.before[number] = direct
-            for parent in place.parents:
-                self.before[number] |= self.before[parent]
-            levels.add(number, place)
-        self._levels = levels
-
     def _link(self, number: int) -> Links:
         place = self.places[number]
         strict = lenient = watched = 0
-        tolerated = 0
-        if place.goes_on:
-            tolerated = _bits(place.parents)
-            for parent in place.parents:
-                tolerated |= self.before[parent]
-        ordered = self._levels.before(place)
+        ordered = self.levels.before(place)
         for other in _numbers(ordered | _bits(place.parents)):
             bit = 1 << other
             if self._is_independent(place, other):
@@ -127,7 +110,7 @@ class _Arranging:
                     lenient |= bit
                 else:
                     watched |= bit
-            elif self.places[other].may_fail or tolerated & bit:
+            elif place.goes_on or self.places[other].may_fail:
                 lenient |= bit
             else:
                 strict |= bit
@@ -160,7 +143,7 @@ class _Arranging:
         connector = self.places[other].connector
         if connector is not None:
             return connector.casefold() != own
-        return self._levels.has_others(self.places[other].rank, own)
+        return self.levels.has_others(self.places[other].rank, own)
 
 
 class _Levels:
