@@ -27,6 +27,9 @@ _TASK_ATTRIBUTES = (
     Attribute("Connector", reference),
 )
 DEPENDENCY: Final = "TaskDependsOnTask"
+INVOKE_SQL_COMMAND: Final = "InvokeSqlCommandTask"
+SQL_SOURCES: Final = ("SQLCommand", "SQLInputFile")
+"""The attributes of which an ``InvokeSqlCommandTask`` has exactly one."""
 _DEPENDENCIES = elements(
     Element(
         "TaskDependsOnTask", table(Attribute("ParentTask", reference, required=True)), display_names=False
@@ -59,7 +62,14 @@ KNOWN_TASKS: Final = elements(
     _task("SetRecentlyModifiedFlagTask"),
     _task("CreateDatabaseViewsTask"),
     _task("DeployConfigurationTask"),
-    _task("InvokeSqlCommandTask", is_open=True),
+    _task(
+        INVOKE_SQL_COMMAND,
+        *(Attribute(name, text) for name in SQL_SOURCES),
+        *(Attribute(name, text) for name in ("DatabaseIdentifier", "OutputPath", "Encoding")),
+        *(Attribute(name, text) for name in ("IsolationLevel", "Provider", "ProviderAssemblyQualifiedName")),
+        flag("IsNotAQuery"),
+        Attribute("Timeout", integer(0)),
+    ),
 )
 """The tasks whose attributes we know; every other element that ends in ``Task`` is a task with attributes of its own."""
 

@@ -14,6 +14,7 @@ from airflow_provider_idm.operators.base import IdmOperator
 from airflow_provider_idm.operators.create_database_views import CreateDatabaseViewsTaskOperator
 from airflow_provider_idm.operators.deploy_configuration import DeployConfigurationTaskOperator
 from airflow_provider_idm.operators.export import ExportTaskOperator
+from airflow_provider_idm.operators.invoke_sql_command import InvokeSqlCommandTaskOperator
 from airflow_provider_idm.operators.placeholder import PlaceholderTaskOperator
 from airflow_provider_idm.operators.predecessors import check_condition
 from airflow_provider_idm.operators.prepare_synchronization import PrepareSynchronizationTaskOperator
@@ -178,6 +179,22 @@ def _deploy_configuration(planned: PlannedTask) -> Parameters:
     return DeployConfigurationTaskOperator, {"connector": planned.connector}
 
 
+def _invoke_sql_command(planned: PlannedTask) -> Parameters:
+    task = planned.task
+    command, file = task.get("SQLCommand"), task.get("SQLInputFile")
+    return InvokeSqlCommandTaskOperator, {
+        "connector": planned.connector,
+        "database_identifier": task.get("DatabaseIdentifier"),
+        "sql_command": command,
+        "sql_input_file": None if command else file,  # an override may name the one instead of the other
+        "output_path": task.get("OutputPath"),
+        "is_not_a_query": task.get_bool("IsNotAQuery"),
+        "isolation_level": task.get("IsolationLevel"),
+        "timeout": int(task.get("Timeout") or 0),
+        "encoding": task.get("Encoding"),
+    }
+
+
 def _display_name(task: TaskElement) -> str | None:
     return next((task.display_names[language] for language in sorted(task.display_names)), None)
 
@@ -189,4 +206,5 @@ _PARAMETERS: Mapping[str, Callable[[PlannedTask], Parameters]] = {
     SET_FLAG: _set_recently_modified_flag,
     "CreateDatabaseViewsTask": _create_database_views,
     "DeployConfigurationTask": _deploy_configuration,
+    "InvokeSqlCommandTask": _invoke_sql_command,
 }

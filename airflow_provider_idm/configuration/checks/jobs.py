@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_idm.configuration.checks.order import check_cycles, check_order
 from airflow_provider_idm.configuration.checks.runs import Run, runs_of
+from airflow_provider_idm.configuration.definitions_jobs import INVOKE_SQL_COMMAND, SQL_SOURCES
 from airflow_provider_idm.configuration.model import TaskElement, TaskOverride
 from airflow_provider_idm.configuration.names import dag_id, same
 
@@ -56,6 +57,11 @@ def _check_references(context: Context, task: TaskElement | TaskOverride) -> Non
     if task.element == "ExportTask":
         name = written.get("Connection")
         connection = context.find(place, subject, "Connection", name, configuration.connections)
+    if task.element == INVOKE_SQL_COMMAND and isinstance(task, TaskElement):
+        given = [name for name in SQL_SOURCES if task.get(name)]
+        if len(given) != 1:
+            expected, found = " or ".join(SQL_SOURCES), " and ".join(given) or "neither"
+            context.problems.error(place, f"{subject}: expected either {expected}, found {found}")
     if connector and connection and not same(connector.identifier, connection.connector):
         message = f"the Connection {connection.identifier} is of the connector {connection.connector}"
         context.problems.error(place, f"{subject}: {message}, not of {connector.identifier}")
