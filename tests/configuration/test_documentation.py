@@ -11,6 +11,7 @@ from airflow_provider_idm.configuration import connector_mappings, read_configur
 from airflow_provider_idm.configuration.definitions import ENTITY_ELEMENTS
 from airflow_provider_idm.configuration.definitions_jobs import JOB, KNOWN_TASKS, SCAFFOLDINGS, STEP
 from airflow_provider_idm.configuration.element import Element
+from airflow_provider_idm.configuration.writing import jobs_document
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 CHILDREN = (
@@ -52,3 +53,16 @@ def test_the_example_is_right(tmp_path: Path) -> None:
 
     assert configuration.problems == ()
     assert connector_mappings(configuration, "HR").association("Person_Organization").owner == 1
+
+
+def test_the_sample_of_a_scaffolding_is_what_it_stands_for(tmp_path: Path) -> None:
+    page = PAGE.read_text()
+    (example,) = re.findall(r"```xml\n(.*?)```", page, re.DOTALL)
+    ((jobs, printed),) = re.findall(r"\$ cat conf/jobs.xml\n(.*?)\$ idm jobs conf\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "example.xml").write_text(example)
+    (tmp_path / "jobs.xml").write_text(jobs)
+
+    configuration = read_configuration(tmp_path)
+
+    assert configuration.problems == ()
+    assert jobs_document(configuration) == printed
