@@ -76,6 +76,34 @@ def arrange(places: Sequence[Place]) -> Arrangement:
     return _Arranging(places).run()
 
 
+class _Levels:
+    """The tasks by rank and connector, filled in the order of ranks."""
+
+    def __init__(self) -> None:
+        self._all: list[tuple[int, int]] = []
+        self._by_connector: dict[str | None, list[tuple[int, int]]] = {}
+        self._first: dict[str, int] = {}
+
+    def add(self, number: int, place: Place) -> None:
+        key = None if place.connector is None else place.connector.casefold()
+        for ranks in (self._all, self._by_connector.setdefault(key, [])):
+            collected = ranks[-1][1] if ranks else 0
+            ranks.append((place.rank, collected | (1 << number)))
+        if key is not None:
+            self._first.setdefault(key, place.rank)
+
+    def before(self, place: Place) -> int:
+        """Return the tasks of a lower rank that share their order with a task."""
+        if place.connector is None:
+            return _below(self._all, place.rank)
+        own = self._by_connector.get(place.connector.casefold(), [])
+        return _below(own, place.rank) | _below(self._by_connector.get(None, []), place.rank)
+
+    def has_others(self, rank: int, connector: str) -> bool:
+        """Tell whether a task of another connector comes before a rank."""
+        return any(first < rank for name, first in self._first.items() if name != connector)
+
+
 @dataclass
 class _Arranging:
     """Tasks in the order of their ranks; sets of tasks as bits, for jobs of thousands of tasks."""
@@ -85,7 +113,7 @@ class _Arranging:
     """What it waits for by edges, directly or not."""
     stopping: list[int] = field(default_factory=list)
     """Whose failure stops it, by strict edges."""
-    levels: _Levels = field(default_factory=lambda: _Levels())
+    levels: _Levels = field(default_factory=_Levels)
 
     def run(self) -> Arrangement:
         count = len(self.places)
@@ -144,34 +172,6 @@ class _Arranging:
         if connector is not None:
             return connector.casefold() != own
         return self.levels.has_others(self.places[other].rank, own)
-
-
-class _Levels:
-    """The tasks by rank and connector, filled in the order of ranks."""
-
-    def __init__(self) -> None:
-        self._all: list[tuple[int, int]] = []
-        self._by_connector: dict[str | None, list[tuple[int, int]]] = {}
-        self._first: dict[str, int] = {}
-
-    def add(self, number: int, place: Place) -> None:
-        key = None if place.connector is None else place.connector.casefold()
-        for ranks in (self._all, self._by_connector.setdefault(key, [])):
-            collected = ranks[-1][1] if ranks else 0
-            ranks.append((place.rank, collected | (1 << number)))
-        if key is not None:
-            self._first.setdefault(key, place.rank)
-
-    def before(self, place: Place) -> int:
-        """Return the tasks of a lower rank that share their order with a task."""
-        if place.connector is None:
-            return _below(self._all, place.rank)
-        own = self._by_connector.get(place.connector.casefold(), [])
-        return _below(own, place.rank) | _below(self._by_connector.get(None, []), place.rank)
-
-    def has_others(self, rank: int, connector: str) -> bool:
-        """Tell whether a task of another connector comes before a rank."""
-        return any(first < rank for name, first in self._first.items() if name != connector)
 
 
 def _below(ranks: list[tuple[int, int]], rank: int) -> int:
