@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, MetaData, Row, Table, func, insert, inspect, select, text, update
+from sqlalchemy import Column, Connection, MetaData, Row, Table, func, insert, inspect, select, update
 from sqlalchemy.schema import CreateIndex, Index
 
 from airflow_provider_idm.configuration.mappings import ConnectorMappings, MappedAssociation
@@ -93,7 +93,7 @@ def _count_alone(connection: Connection, tables: Tables) -> None:
     """Make sure that nobody else numbers identifiers at the same time; SQLite has one writer anyway."""
     if connection.dialect.name == "postgresql":
         name = connection.dialect.identifier_preparer.format_table(tables.connectors)
-        connection.execute(text(f"LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE"))
+        connection.exec_driver_sql(f"LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE")
 
 
 def _catalogue(writer: _Writer, mappings: ConnectorMappings) -> Catalogue:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, insert, inspect, select, text, update
+from sqlalchemy import Column, Connection, insert, inspect, select, update
 from sqlalchemy.schema import CreateColumn, CreateSchema
 
 from airflow_provider_idm.errors import RepositoryError
@@ -19,7 +19,7 @@ def _add_columns(connection: Connection, *columns: Column[Any]) -> None:
     for column in columns:
         table = connection.dialect.identifier_preparer.format_table(column.table)
         definition = CreateColumn(column).compile(dialect=connection.dialect)
-        connection.execute(text(f"ALTER TABLE {table} ADD COLUMN {definition}"))
+        connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {definition}")
 
 
 def _to_version_2(connection: Connection, tables: Tables) -> None:

@@ -51,8 +51,8 @@ _TYPES: Final = {
     PropertyType.INT64: BigInteger(),
 }
 _LARGEST, _SMALLEST = "1.7976931348623157e308", "5e-324"
-_INTEGER: Final = "^-?[0-9]{1,19}$"
-_NUMBER: Final = "^-?[0-9]+([.][0-9]+)?(e[+-]?[0-9]{1,3})?$"
+_INTEGER: Final = "^(0|-?[1-9][0-9]{0,18})$"
+_NUMBER: Final = "^-?(0|[1-9][0-9]*)([.][0-9]+)?(e[+-]?[0-9]{1,3})?$"
 _MOMENT: Final = "^[0-9]{4}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])([01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]$"
 _GUID: Final = "^[0-9a-f]{32}$"
 _BASE64: Final = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
@@ -83,7 +83,7 @@ _GRANTS: Final = text(
 
 
 class PostgresqlViews(ViewDialect):
-    """Every type has its own here."""
+    """Every type has its own here; a moment is a ``timestamp`` in UTC, for ``9999-12-31`` has no other time zone."""
 
     def __init__(self) -> None:
         # Of this style neither names nor values have their percent signs doubled.
@@ -181,14 +181,15 @@ def _bytes(text: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def _moment(text: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Read ``yyyyMMddHHmmss``; a day that the month does not have is one of the next, not an error."""
+    """Read ``yyyyMMddHHmmss``; the days are added, since a day that a month does not have would be an error."""
     year, month, day, hour, minute, second = (
         cast(func.substr(text, start, length), Integer)
         for start, length in ((1, 4), (5, 2), (7, 2), (9, 2), (11, 2), (13, 2))
     )
     first = func.make_timestamp(year, month, 1, hour, minute, second)
-    moment = func.timezone("UTC", first + func.make_interval(0, 0, 0, day - 1), type_=DateTime(timezone=True))
-    return case((and_(text.regexp_match(_MOMENT), text.not_like("0000%")), moment))
+    moment = first.op("+", return_type=DateTime())(func.make_interval(0, 0, 0, day - 1))
+    exists = func.to_char(moment, "YYYYMMDDHH24MISS") == text
+    return case((and_(text.regexp_match(_MOMENT), text.not_like("0000%")), case((exists, moment))))
 
 
 _TYPED: Final[Mapping[PropertyType, Callable[[ColumnElement[Any]], ColumnElement[Any]]]] = {

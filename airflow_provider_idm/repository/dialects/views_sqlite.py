@@ -32,7 +32,7 @@ from airflow_provider_idm.repository.dialects.views import (
     signature_of,
 )
 
-_DIGITS: Final = "[0-9]"
+_LARGEST: Final = 1.7976931348623157e308
 _MASTER: Final = Table(
     "sqlite_master", MetaData(), Column("type", Text), Column("name", Text), Column("sql", Text)
 )
@@ -49,10 +49,15 @@ class SqliteViews(ViewDialect):
         if type_ is PropertyType.BOOL:
             return case((text == "1", 1), (text == "0", 0))
         if type_ is PropertyType.DOUBLE:
-            is_number = func.json_type(text).in_(("integer", "real"))
-            return case((func.json_valid(text) == 1, case((is_number, cast(text, Float)))))
+            number = cast(text, Float)
+            is_number = and_(
+                func.json_type(text).in_(("integer", "real")), number.between(-_LARGEST, _LARGEST)
+            )
+            return case((func.json_valid(text) == 1, case((is_number, number))))
         if type_ is PropertyType.DATE_TIME:
-            return case((text.op("GLOB")(_DIGITS * 14), _moment(text)))
+            moment = _moment(text)
+            exists = func.datetime(moment, "+0 days") == moment  # which makes the 30th of February one of March
+            return case((and_(func.length(text) == 14, exists, moment.not_like("0000%")), moment))
         return text
 
     def compiled(self, statement: Select[Any]) -> str:
