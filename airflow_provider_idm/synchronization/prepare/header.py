@@ -84,7 +84,7 @@ def read_header(path: Path, name: str, wanted: Collection[str], separator: str |
     text = _decode(data[start:], name, line)
     whole = len(data) < LONGEST_HEADER
     record = _best(text, (separator,) if separator else SEPARATORS, wanted, _Place(name, line, whole=whole))
-    _check_names(record.names, wanted, name, line)
+    check_names(record.names, wanted, name, line)
     end = start + len(text[: record.end].encode())
     layout = Layout(
         name=name,
@@ -204,7 +204,12 @@ def _what_stands_there(names: Sequence[str], wanted: Collection[str]) -> str:
     return f"The header has: {listed[:LONGEST_LISTED]}{'…' if len(listed) > LONGEST_LISTED else ''}"
 
 
-def _check_names(names: Sequence[str], wanted: Collection[str], name: str, line: int) -> None:
+def check_names(names: Sequence[str], wanted: Collection[str], name: str, line: int | None) -> None:
+    """Check that all wanted columns are there, and none twice.
+
+    :param name: the source, for messages; ``line``: where its header stands, None if it is no file.
+    :raises SourceFileError: if one is missing or named twice.
+    """
     missing = [column for column in wanted if column not in names]
     if missing:
         described = "; ".join(_describe_missing(column, names) for column in missing)

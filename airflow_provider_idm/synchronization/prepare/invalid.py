@@ -110,7 +110,7 @@ def find_invalid(
         f"SELECT line, source_column, value, expected FROM {rows} ORDER BY r, place LIMIT {NAMED - len(into.named)}"
     ).fetchall()
     into.named += [
-        f"{table.source.path}, line {line}, column {column}: {_shown(value)}; expected {expected}"
+        f"{table.source.place(line)}, column {column}: {_shown(value)}; expected {expected}"
         for line, column, value, expected in first
     ]
 
@@ -130,9 +130,7 @@ def check_commands(connection: duckdb.DuckDBPyConnection, table: LoadedTable) ->
     first = connection.execute(
         f"SELECT line, {text} FROM ({source_rows(connection, table, wanted)}) ORDER BY r LIMIT {NAMED}"
     ).fetchall()
-    named = [
-        f"{table.source.path}, line {line}, column {table.command}: {_shown(value)}" for line, value in first
-    ]
+    named = [f"{table.source.place(line)}, column {table.command}: {_shown(value)}" for line, value in first]
     more = f"\n… and {total - len(named)} more" if total > len(named) else ""
     raise SourceFileError(
         "\n".join(named)

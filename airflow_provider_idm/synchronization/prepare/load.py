@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from airflow_provider_idm.engine import literal, scalar
@@ -11,7 +11,7 @@ from airflow_provider_idm.errors import SourceFileError
 from airflow_provider_idm.synchronization.prepare.header import Header, read_header
 from airflow_provider_idm.synchronization.prepare.side import line_size
 from airflow_provider_idm.synchronization.prepare.source import SourceFile, is_utf8, rewrite, transcode
-from airflow_provider_idm.synchronization.prepare.structure import Structure, scan
+from airflow_provider_idm.synchronization.prepare.structure import Structure, fail, scan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,12 +89,16 @@ def load(
     :raises SourceFileError: naming file and line, for whatever is wrong with its structure.
     """
     path = source.path
+    if source.table is not None:
+        reading = Reading(None, ",", reading.command)
     if not is_utf8(reading.encoding):
         path = folder / "transcoded.csv"
         transcode(source.path, reading.encoding or "", path)
     wanted = list(dict.fromkeys(c.source for t in targets for c in t.read_columns))
-    header = read_header(path, str(source.path), wanted, reading.separator)
-    command = _find_command(header, reading.command)
+    header = read_header(path, source.name, wanted, reading.separator)
+    if source.table is not None:
+        header = replace(header, layout=replace(header.layout, header=b""))
+    command = None if reading.command is None else _find_command(header, reading.command, source)
     table = LoadedTable(
         source,
         header,
@@ -109,6 +113,8 @@ def load(
         scanning = pool.submit(scan, path, header.layout)
         failure = _try_create(connection, table)
         structure = table.structure = scanning.result()
+    if source.table is not None:
+        structure.count_rows()
     fits = structure.plain and not structure.nul
     if failure is None and fits and _rows(connection, table) == structure.records:
         _find_verbatim(table)
@@ -125,22 +131,19 @@ def load(
         raise failure
     if (rows := _rows(connection, table)) != structure.records:
         raise SourceFileError(
-            f"{source.path} has {structure.records} records, but {rows} were read; is it still being written?"
+            f"{source.name} has {structure.records} records, but {rows} were read; is it still being written?"
         )
     return table
 
 
-def _find_command(header: Header, name: str | None) -> str | None:
-    if name is None:
-        return None
+def _find_command(header: Header, name: str, source: SourceFile) -> str:
     found = [n for n in header.names if n.casefold() == name.casefold()]
-    if len(found) == 1:
-        return found[0]
-    what = "is missing" if not found else f"stands there more than once ({', '.join(found)})"
-    raise SourceFileError(
-        f"{header.layout.name}, line {header.layout.line - 1}: the command column {name!r} {what}; "
-        f"the header has: {', '.join(header.names)}"
-    )
+    if len(found) != 1:
+        what = "is missing" if not found else f"stands there more than once ({', '.join(found)})"
+        line = header.layout.line - 1 if source.table is None else None
+        listed = ", ".join(header.names)
+        fail(source.name, line, f"the command column {name!r} {what}; the header has: {listed}")
+    return found[0]
 
 
 def _reader(path: Path, header: Header, *, longest: int, rewritten: bool) -> str:
@@ -162,7 +165,7 @@ def _try_create(connection: duckdb.DuckDBPyConnection, table: LoadedTable) -> So
         connection.execute(f"CREATE OR REPLACE TEMP TABLE {table.relation} AS {_select(table)}").fetchall()
     except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
         reason = str(error).strip().splitlines()[0]
-        return SourceFileError(f"{table.source.path} cannot be read as CSV: {reason}")
+        return SourceFileError(f"{table.source.name} cannot be read as CSV: {reason}")
     return None
 
 

@@ -10,6 +10,7 @@ from airflow_provider_idm.configuration.mappings import ConnectorMappings
 from airflow_provider_idm.synchronization.exchange import Exchange, Manifest, Origin
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -35,6 +36,9 @@ class PrepareRequest:
     :param memory_limit: of DuckDB; more is kept on disk.
     :param threads: of DuckDB; None for one per core.
     :param lock_timeout: seconds to wait for another prepare of the connector.
+    :param tables: tables to read instead of source files, by their ``ConnectionTable`` (with or without ``.csv``): a
+        pandas DataFrame, a pyarrow Table or anything else with Arrow's interface, a list of dicts (one per row), or the
+        path or URL of a Parquet file.
     :param exports: the work folder of the exports that wrote the sources; None if it is ``work``.
     """
 
@@ -56,6 +60,7 @@ class PrepareRequest:
     threads: int | None = None
     lock_timeout: float = 600.0
     exports: Path | None = None
+    tables: Mapping[str, Any] | None = None
 
     @property
     def connector(self) -> str:

@@ -27,6 +27,7 @@ from airflow_provider_idm.synchronization.prepare.lock import locked
 from airflow_provider_idm.synchronization.prepare.previous import PreviousStore
 from airflow_provider_idm.synchronization.prepare.request import PrepareRequest, PrepareResult
 from airflow_provider_idm.synchronization.prepare.source import SourceChangedError, SourceFile, is_utf8
+from airflow_provider_idm.synchronization.prepare.tables import named_tables, write_table
 from airflow_provider_idm.synchronization.prepare.targets import SUFFIXES, Target, targets_of
 
 if TYPE_CHECKING:
@@ -122,9 +123,8 @@ class _Prepare:
     def _make_files(self, plan: Plan) -> CleanFiles:
         request = self._request
         invalid = InvalidValues()
-        tables = list(dict.fromkeys(t.table for t in self._targets))
-        sources = {table: SourceFile.find(request.sources, table) for table in tables}
-        self._exports.find({table: source.path for table, source in sources.items()})
+        sources = self._find_sources()
+        self._exports.find({table: source.path for table, source in sources.items() if source.table is None})
         with open_engine(self._build, request.memory_limit, request.threads) as connection:
             maker = FileMaker(connection, request, self._build, plan.previous)
             for table, source in sources.items():
@@ -149,6 +149,21 @@ class _Prepare:
                     invalid.total,
                 )
             return maker.finish(self._targets)
+
+    def _find_sources(self) -> dict[str, SourceFile]:
+        """Return the source of each table: a file, or a table given instead, which is written as one."""
+        request = self._request
+        given = named_tables(request.tables, self._targets)
+        command = request.column_name if request.reads_changes else None
+        sources: dict[str, SourceFile] = {}
+        for table in dict.fromkeys(t.table for t in self._targets):
+            if table in given:
+                readers = [t for t in self._targets if t.table == table]
+                folder = self._build / "tables"
+                sources[table] = write_table(table, given[table], readers, command, folder)
+            else:
+                sources[table] = SourceFile.find(request.sources, table)
+        return sources
 
     def _publish(self, plan: Plan, files: CleanFiles) -> PrepareResult:
         request = self._request

@@ -35,10 +35,28 @@ class SourceChangedError(TransientError):
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A source file and what tells whether it is still the same."""
+    """A source file and what tells whether it is still the same.
+
+    :param table: what messages call it, if it is a table that was written as a file.
+    """
 
     path: Path
     state: tuple[int, int, int, int]
+    table: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self.table or str(self.path)
+
+    def place(self, line: object) -> str:
+        """Return a place in it for messages: a file has lines, a table rows."""
+        return f"{self.name}, {'line' if self.table is None else 'row'} {line}"
+
+    @classmethod
+    def of_table(cls, path: Path, table: str) -> SourceFile:
+        """Return the file that a table was written as, comma and UTF-8."""
+        return cls(path, _state(path.stat()), table)
 
     @classmethod
     def find(cls, folder: Path, table: str) -> SourceFile:

@@ -80,6 +80,11 @@ class Structure:
     steps: list[NDArray[np.int64]] = field(default_factory=list)
     next_line: int = 0
 
+    def count_rows(self) -> None:
+        """Call the first record line 1, and each by its number: those of a table have rows, not lines."""
+        self.first_line = 1
+        self.steps = []
+
     def extra_lines(self) -> NDArray[np.int64]:
         """Return the records (from 0, ascending) before which one more physical line has gone by.
 
@@ -147,9 +152,9 @@ def pieces(path: Path, layout: Layout, found: Structure) -> Iterator[Piece]:
             yield piece
 
 
-def fail(name: str, line: int, message: str) -> NoReturn:
-    """Raise the error for one line of a source file."""
-    raise SourceFileError(f"{name}, line {line}: {message}")
+def fail(name: str, line: int | None, message: str) -> NoReturn:
+    """Raise the error for one line of a source file; None where it has none."""
+    raise SourceFileError(f"{name}: {message}" if line is None else f"{name}, line {line}: {message}")
 
 
 class _Splitter:
