@@ -120,7 +120,9 @@ def test_one_job_is_written_with_the_tasks_that_it_names(tmp_path: Path) -> None
 
 PACKAGES = ("CSV", "AD", "AzureAD", "ServiceNow", "SCIM", "SQL.Oracle", "Manual")
 ODD = st.text(
-    st.characters(codec="utf-8", exclude_categories=("Cs", "Cc", "Cn"), include_characters="\t\n\r<>&\"'äß中"),
+    st.characters(
+        codec="utf-8", exclude_categories=("Cs", "Cc", "Cn"), include_characters="\t\n\r<>&\"'äß中"
+    ),
     min_size=1,
     max_size=12,
 )
