@@ -113,6 +113,7 @@ class SynchronizeTaskOperator(WaitingOperator):
         work = self._work(hook)
         self._hold_back(hook, mappings, work, context)
         if self.dry_run:
+            self.tell_effect(context, False)
             return self._plan(hook, mappings, work)
         with self.request(context) as request:
             return self.conclude(settle(request), request, context)

@@ -13,8 +13,8 @@ from tests.airflow.conftest import ROOT, AirflowHome
 pytestmark = pytest.mark.airflow
 
 
-def examples() -> list[str]:
-    text = (ROOT / "docs" / "airflow.md").read_text(encoding="utf-8")
+def examples(document: str = "airflow.md") -> list[str]:
+    text = (ROOT / "docs" / document).read_text(encoding="utf-8")
     return re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
@@ -54,8 +54,28 @@ def test_the_dag_of_ones_own(airflow_home: AirflowHome) -> None:
     assert {task.configuration for task in dag.tasks} == {"/opt/idm/Conf"}
 
 
+def test_an_operator_of_ones_own_for_an_element(airflow_home: AirflowHome) -> None:
+    role_model = '<ComputeRoleModelTask Identifier="Roles" DisplayName_L1="Roles" EntityType="Person" />'
+    job = f'<Job Identifier="J" DisplayName_L1="J">{role_model}</Job>'
+    airflow_home.write("conf/Roles.xml", f"<ConfigurationFile>{job}</ConfigurationFile>")
+
+    module = airflow_home.load(examples("jobs.md")[0])
+
+    task = module.J.get_task("Roles")
+    assert (task.task_type, task.params["entity_type"]) == ("BashOperator", "Person")
+
+
 @pytest.mark.parametrize(
-    "module", ["export", "prepare_synchronization", "synchronize", "set_recently_modified_flag"]
+    "module",
+    [
+        "create_database_views",
+        "deploy_configuration",
+        "export",
+        "invoke_sql_command",
+        "prepare_synchronization",
+        "set_recently_modified_flag",
+        "synchronize",
+    ],
 )
 def test_every_parameter_of_an_operator_is_documented(module: str) -> None:
     import importlib
@@ -90,6 +110,6 @@ def test_every_parameter_of_generate_dags_is_documented() -> None:
     from airflow_provider_idm import generate_dags
 
     section = (ROOT / "docs" / "airflow.md").read_text(encoding="utf-8").split("## Jobs from XML")[1]
-    table = section.split("| of the job |")[0]
+    table = section.split("\n## ")[0]
 
     assert [name for name in inspect.signature(generate_dags).parameters if f"`{name}`" not in table] == []
