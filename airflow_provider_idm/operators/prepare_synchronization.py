@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,9 +11,10 @@ from airflow_provider_idm.errors import ConnectorBlockedError
 from airflow_provider_idm.hooks.airflow_exceptions import AirflowFailException
 from airflow_provider_idm.operators.base import IdmOperator
 from airflow_provider_idm.operators.run import effective_date, is_templated, origin
+from airflow_provider_idm.operators.tables import fetched, shown_without_values
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Context, XComArg
 
 
 class PrepareSynchronizationTaskOperator(IdmOperator):
@@ -37,6 +38,9 @@ class PrepareSynchronizationTaskOperator(IdmOperator):
         instead, with the same reason. A dry run never minds.
     :param encoding: of the source files; UTF-8 by default.
     :param separator: of the source files; found in their first line by default.
+    :param tables: tables to read instead of source files, by their ``ConnectionTable``: what another task returned
+        (``{"HR_Person": extract()}``: a pandas DataFrame, or a list of dicts, one per row), or the path or URL of a
+        Parquet file. A templated path dates the sources as a templated folder does. The UI shows no values of them.
     :param memory_limit: memory that the task may use for its data, e.g. ``1GB``; more goes to disk.
     """
 
@@ -49,6 +53,7 @@ class PrepareSynchronizationTaskOperator(IdmOperator):
         "column_name",
         "sources_directory",
         "working_directory",
+        "tables",
     )
 
     def __init__(
@@ -65,6 +70,7 @@ class PrepareSynchronizationTaskOperator(IdmOperator):
         skip_if_blocked: bool | None = None,
         encoding: str | None = None,
         separator: str | None = None,
+        tables: Mapping[str, Any] | XComArg | None = None,
         memory_limit: str = "1GB",
         **kwargs: Any,
     ) -> None:
@@ -81,7 +87,19 @@ class PrepareSynchronizationTaskOperator(IdmOperator):
         self.encoding = encoding
         self.separator = separator
         self.memory_limit = memory_limit
-        self._dated_folder = is_templated(sources_directory)
+        self.tables = tables
+        paths = tables.values() if isinstance(tables, Mapping) else ()
+        self._dated_folder = is_templated(sources_directory) or any(map(is_templated, paths))
+
+    @property
+    def tables(self) -> Any:
+        """Tables to read instead of source files, or the tasks that return them."""
+        return self._tables
+
+    @tables.setter
+    def tables(self, tables: Any) -> None:
+        # set anew once they have been fetched: Airflow then shows what this attribute holds
+        self._tables = shown_without_values(tables)
 
     def perform(self, context: Context) -> str:
         """Prepare; return the batch's id."""
@@ -106,6 +124,7 @@ class PrepareSynchronizationTaskOperator(IdmOperator):
             encoding=self.encoding,
             separator=self.separator,
             memory_limit=self.memory_limit,
+            tables=fetched(self.tables),
         )
         try:
             result = prepare(request)

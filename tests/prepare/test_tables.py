@@ -325,11 +325,7 @@ def test_an_incremental_compares_a_table_with_the_former_one(desk: Desk) -> None
     result = desk.prepare(INCREMENTAL, tables={"persons": pd.DataFrame(PERSONS).assign(name="New")[:1]})
 
     assert result.as_dict()["files"]["Person"]["updates"] == 1
-    assert desk.collected(
-        "Person.sorted.delta"
-    ) == "command,Id,Name,Level\nupdate,b,New,2\ndelete,a,,1\n" or (
-        desk.collected("Person.sorted.delta").splitlines()[0] == "command,Id,Name,Level"
-    )
+    assert desk.collected("Person.sorted.delta") == "command,Id,Name,Level\ndelete,a,,\nupdate,b,New,2\n"
 
 
 def test_a_table_may_be_a_list_of_changes(desk: Desk) -> None:
@@ -338,10 +334,7 @@ def test_a_table_may_be_a_list_of_changes(desk: Desk) -> None:
 
     desk.prepare(INCREMENTAL, type=SourceType.CHANGES, tables={"persons": changes})
 
-    assert sorted(desk.collected("Person.sorted.delta").splitlines()[1:]) == [
-        "delete,a,,3",
-        "insert,c,Cy,3",
-    ] or ("insert,c,Cy,3" in desk.collected("Person.sorted.delta"))
+    assert desk.collected("Person.sorted.delta") == "command,Id,Name,Level\ndelete,a,,\ninsert,c,Cy,3\n"
     with pytest.raises(SourceFileError, match="table persons: the command column 'what' is missing"):
         desk.prepare(INCREMENTAL, type=SourceType.CHANGES, column_name="what", tables={"persons": changes})
     with pytest.raises(

@@ -25,6 +25,11 @@ def named_tables(tables: Mapping[str, Any] | None, targets: Iterable[Target]) ->
 
     :raises PrepareError: if no mapping of the connector reads one of them.
     """
+    if tables is not None and not hasattr(tables, "items"):
+        raise PrepareError(
+            f"tables is a {type(tables).__name__}; expected tables by their ConnectionTable, as in "
+            '{"HR_Person": frame}'
+        )
     known = {target.table for target in targets}
     named: dict[str, Any] = {}
     for name, table in (tables or {}).items():
