@@ -236,6 +236,21 @@ def test_what_somebody_else_made_is_never_touched(hr: Harness, there: str, kind:
     assert "zz_Organization" not in views_of(hr.url)
 
 
+def test_what_somebody_made_of_a_view_of_ours_is_theirs(hr: Harness) -> None:
+    hr.repository.create_views([hr.mappings])
+    if hr.url.startswith("sqlite"):
+        [sql] = rows(hr.url, "SELECT sql FROM sqlite_master WHERE name = 'zz_Person'")
+        text = sql["sql"].replace("zz_Person", "zz_Adults")
+        execute(hr.url, text)
+    else:
+        execute(hr.url, 'ALTER VIEW "zz_Person" RENAME TO "zz_Adults"')
+
+    hr.repository.create_views([hr.mappings])
+
+    assert {"zz_Organization", "zz_Person", "zz_Adults"} <= views_of(hr.url).keys()
+    assert len(hr.table("zz_Adults")) == len(hr.table("zz_Person")) == 4
+
+
 def test_a_failure_leaves_the_former_views(
     hr: Harness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

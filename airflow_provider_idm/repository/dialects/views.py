@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,7 +15,8 @@ from airflow_provider_idm.configuration.enums import PropertyType
 PREFIX: Final = "zz_"
 """What the names of all views begin with."""
 SIGN: Final = "Made by airflow-provider-idm, which replaces and drops it: "
-"""What views of ours are known by; a hash of their definition follows."""
+"""What views of ours are known by; hashes of their name and their query follow."""
+_SIGNED: Final = re.compile(rf"{re.escape(SIGN)}(?P<name>[0-9a-f]{{64}}) (?P<query>[0-9a-f]{{64}})")
 INTEGERS: Final = {
     PropertyType.BYTE: (0, 2**8 - 1),
     PropertyType.INT16: (-(2**15), 2**15 - 1),
@@ -29,7 +31,7 @@ class Found:
     """Something in the database whose name begins as those of views.
 
     :param kind: what it is: ``view``, ``table`` …
-    :param signature: hash of the definition of a view of ours; None if it is not ours.
+    :param signature: hash of the query of a view of ours; None if it is not ours.
     """
 
     name: str
@@ -47,12 +49,12 @@ class View:
     @property
     def signature(self) -> str:
         """SHA-256 (hex) of the query."""
-        return hashlib.sha256(self.query.encode()).hexdigest()
+        return _hash(self.query)
 
     @property
     def sign(self) -> str:
         """What it is known by."""
-        return f"{SIGN}{self.signature}"
+        return f"{SIGN}{_hash(self.name)} {self.signature}"
 
 
 class ViewDialect(ABC):
@@ -103,8 +105,16 @@ class ViewDialect(ABC):
         """
 
 
-def signature_of(sign: str | None) -> str | None:
-    """Return the hash in the sign of a view, or None if it is none of ours."""
-    if sign is None or SIGN not in sign:
-        return None
-    return sign.partition(SIGN)[2][:64]
+def signature_of(name: str, text: str | None) -> str | None:
+    """Return the hash of the query in the sign of a view, or None if it is none of ours.
+
+    A view that somebody gave another name is theirs.
+
+    :param text: has the sign in it, if there is one.
+    """
+    found = _SIGNED.search(text or "")
+    return found["query"] if found and found["name"] == _hash(name) else None
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -112,7 +112,9 @@ class PostgresqlViews(ViewDialect):
         rows = connection.execute(_FIND, {"schema": schema, "prefix": PREFIX, "length": len(PREFIX)})
         return [
             Found(
-                row.name, _KINDS.get(row.kind, "table"), signature_of(row.sign) if row.kind == "v" else None
+                row.name,
+                _KINDS.get(row.kind, "table"),
+                signature_of(row.name, row.sign) if row.kind == "v" else None,
             )
             for row in rows
         ]

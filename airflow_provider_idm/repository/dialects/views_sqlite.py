@@ -33,6 +33,7 @@ from airflow_provider_idm.repository.dialects.views import (
 )
 
 _LARGEST: Final = 1.7976931348623157e308
+_END: Final = " */\n"
 _MASTER: Final = Table(
     "sqlite_master", MetaData(), Column("type", Text), Column("name", Text), Column("sql", Text)
 )
@@ -56,7 +57,9 @@ class SqliteViews(ViewDialect):
             return case((func.json_valid(text) == 1, case((is_number, number))))
         if type_ is PropertyType.DATE_TIME:
             moment = _moment(text)
-            exists = func.datetime(moment, "+0 days") == moment  # which makes the 30th of February one of March
+            exists = (
+                func.datetime(moment, "+0 days") == moment
+            )  # which makes the 30th of February one of March
             return case((and_(func.length(text) == 14, exists, moment.not_like("0000%")), moment))
         return text
 
@@ -74,14 +77,14 @@ class SqliteViews(ViewDialect):
     def find(self, connection: Connection, schema: str | None) -> list[Found]:  # noqa: ARG002
         """Look into the list of everything."""
         return [
-            Found(row.name, row.type, signature_of(row.sql) if row.type == "view" else None)
+            Found(row.name, row.type, _signature(row.name, row.sql) if row.type == "view" else None)
             for row in connection.execute(select(_MASTER))
             if row.name.casefold().startswith(PREFIX)
         ]
 
     def create(self, connection: Connection, schema: str | None, view: View) -> None:  # noqa: ARG002
         """Create a view."""
-        connection.exec_driver_sql(f"CREATE VIEW {_quoted(view.name)} AS /* {view.sign} */\n{view.query}")
+        connection.exec_driver_sql(f"CREATE VIEW {_quoted(view.name)} AS /* {view.sign}{_END}{view.query}")
 
     def replace(self, connection: Connection, schema: str | None, old: str, view: View) -> None:
         """Drop the old view and create the new one; whatever selects from it goes on doing so."""
@@ -91,6 +94,11 @@ class SqliteViews(ViewDialect):
     def drop(self, connection: Connection, schema: str | None, name: str) -> None:  # noqa: ARG002
         """Drop a view."""
         connection.exec_driver_sql(f"DROP VIEW {_quoted(name)}")
+
+
+def _signature(name: str, sql: str) -> str | None:
+    """Return the signature that a view of ours has: SQLite itself writes it anew where a table is given another name."""
+    return View(name, sql.partition(_END)[2]).signature if signature_of(name, sql) else None
 
 
 def _moment(text: ColumnElement[Any]) -> ColumnElement[Any]:
