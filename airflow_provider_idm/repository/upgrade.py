@@ -30,7 +30,11 @@ def _to_version_2(connection: Connection, tables: Tables) -> None:
 
 
 MIGRATIONS: Final[Mapping[int, Callable[[Connection, Tables], None]]] = {1: _to_version_2}
-"""From version n to n + 1, by n."""
+"""From version n to n + 1, by n.
+
+Views of ours select from named columns of ``UR_`` tables: columns may be added to these beside them, but before one is
+altered or dropped, or a table made anew, the views have to go; the task makes them again.
+"""
 
 
 def upgrade(connection: Connection, tables: Tables) -> None:
