@@ -251,7 +251,7 @@ def test_a_password_in_clear_text_is_warned_of(
 @pytest.fixture
 def exported(office: Office, directory: Slapd) -> dict[str, bytes]:
     """What a former export left."""
-    office.export(office.settings(directory))
+    office.export(office.settings(directory, Filter="(cn=group*)"))
     return office.content()
 
 

@@ -25,7 +25,11 @@ from airflow_provider_idm.synchronization.export.ldap.ldap_settings import (
     Scope,
     Search,
 )
-from airflow_provider_idm.synchronization.export.ldap.results import refused
+from airflow_provider_idm.synchronization.export.ldap.results import (
+    NO_SUCH_OBJECT,
+    DirectoryRefusedError,
+    refused,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -79,7 +83,7 @@ class Directory:
             )
         except (LDAPInvalidServerError, LDAPInvalidPortError, ValueError) as error:
             raise ExportError(
-                f"connection {connection}: the server {server.address!r} is no host name or ldap:// or ldaps:// URL: "
+                f"connection {connection}: the server {server.address!r} is no address of a directory: "
                 f"{error}"
             ) from error
         self._tls.host = str(known.host)
@@ -128,12 +132,17 @@ class Directory:
         :raises ExportUnavailableError: if the server goes away: what was given so far is not all.
         :raises ExportError: if the server refuses the search, or ends it before all is given.
         """
-        cookie: bytes | None = None
+        settings, cookie = self._settings, None
         if self._server.domain_scope:
             controls = (*controls, build_control(_DOMAIN_SCOPE, False, None))
         while True:
             result, found = self.search(
-                search, attributes, controls=controls, page_size=self._settings.page_size, cookie=cookie
+                search,
+                attributes,
+                controls=controls,
+                page_size=settings.page_size,
+                cookie=cookie,
+                size_limit=0 if settings.page_size else settings.size_limit,
             )
             yield found
             cookie = result.get("controls", {}).get(_PAGED, {}).get("value", {}).get("cookie")
@@ -148,25 +157,34 @@ class Directory:
         controls: tuple[Any, ...] = (),
         page_size: int = 0,
         cookie: bytes | None = None,
-        ranges: bool = True,
+        size_limit: int = 0,
+        plain: bool = False,
     ) -> tuple[dict[str, Any], list[Entry]]:
         """Do one search, or one page of it; return its result and the entries.
 
-        :param ranges: whether attributes of which the server gave a part alone are completed.
+        :param page_size: entries of a page; 0 for all at once.
+        :param plain: take the answer as it is: leave out references to other servers, and read no further values of
+            attributes of which the server gave a part alone.
         :raises ExportUnavailableError: if the server goes away.
         :raises ExportError: if it refuses the search or does not give all.
         """
         what = f"{self.place}, base {search.base!r}, filter {search.filter}"
         result, response = self._ask(
-            what, search, list(attributes), controls=controls, page_size=page_size, cookie=cookie
+            what,
+            search,
+            list(attributes),
+            controls=controls,
+            page_size=page_size,
+            cookie=cookie,
+            size_limit=size_limit,
         )
         entries = []
         for answer in response:
-            if answer["type"] == "searchResRef":
+            if answer["type"] == "searchResRef" and not plain:
                 self._refer(what, answer)
             elif answer["type"] == "searchResEntry":
                 entry = self._entry(answer)
-                entries.append(self._complete(entry) if ranges else entry)
+                entries.append(entry if plain else self._complete(entry))
         return result, entries
 
     def _ask(
@@ -178,6 +196,7 @@ class Directory:
         controls: tuple[Any, ...] = (),
         page_size: int = 0,
         cookie: bytes | None = None,
+        size_limit: int = 0,
     ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         session = self._session
         try:
@@ -187,7 +206,7 @@ class Directory:
                 search_scope=_SCOPES[search.scope],
                 dereference_aliases=ldap3.DEREF_NEVER,
                 attributes=attributes,
-                size_limit=0 if page_size else self._settings.size_limit,
+                size_limit=size_limit,
                 time_limit=self._settings.time_limit,
                 controls=list(controls) or None,
                 paged_size=page_size or None,
@@ -244,12 +263,15 @@ class Directory:
         what = f"{self.place}: the values of {attribute} from number {start} on"
         search = Search(dn, EVERYTHING, Scope.BASE)
         asked = f"{attribute};range={start}-*"
-        result, response = self._ask(what, search, [asked])
+        try:
+            _, response = self._ask(what, search, [asked])
+        except DirectoryRefusedError as error:
+            if error.code != NO_SUCH_OBJECT:
+                raise
+            response = []
         entries = [self._entry(answer) for answer in response if answer["type"] == "searchResEntry"]
         if len(entries) != 1:
-            raise ExportUnavailableError(
-                f"{what}: their entry has gone while it was read ({result['description']}). Try again"
-            )
+            raise ExportUnavailableError(f"{what}: their entry has gone while it was read. Try again")
         for name, values in entries[0].attributes.items():
             match = _RANGE.fullmatch(name)
             if match is not None and match[1] == attribute and int(match[2]) == start:

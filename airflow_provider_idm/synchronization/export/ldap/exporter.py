@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_idm.errors import ExportError
+from airflow_provider_idm.synchronization.export.exporter import Exported
 from airflow_provider_idm.synchronization.export.ldap.ldap_settings import (
     LdapSettings,
     Search,
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import ModuleType
 
-    from airflow_provider_idm.synchronization.export.exporter import ExportedFile, ExportJob
+    from airflow_provider_idm.synchronization.export.exporter import ExportJob
+    from airflow_provider_idm.synchronization.export.ldap.client import Directory
 
 logger = logging.getLogger(__name__)
 
 
-def export_ldap(job: ExportJob) -> list[ExportedFile]:
+def export_ldap(job: ExportJob) -> Exported:
     """Export a directory: everything, whether an incremental export is asked for or not.
 
     :raises ExportError: if a setting is wrong, or the server refuses to give what is asked for, or gives less.
@@ -33,23 +35,43 @@ def export_ldap(job: ExportJob) -> list[ExportedFile]:
     """
     settings = read_ldap_settings(job.settings)
     tables = tables_asked(job)
-    return export_everything(job, settings, tables)
-
-
-def export_everything(job: ExportJob, settings: LdapSettings, tables: list[Table]) -> list[ExportedFile]:
-    """Write all entries and links of every server."""
     client = load_client(job)
-    name = job.connection.identifier
-    _warn_of_unread(job, settings, tables)
     with contextlib.ExitStack() as stack:
-        writers = [
-            stack.enter_context(TableWriter(name, table, job.output, lower_case_dn=settings.lower_case_dn))
-            for table in tables
-        ]
+        writers = open_writers(stack, job, settings, tables)
         for server in settings.servers:
-            with client.Directory(name, server, settings) as directory:
-                _export_server(directory, _by_search(job, settings, server, writers))
-        return [file for writer in writers for file in writer.finish()]
+            searches = searches_of(job, settings, server, writers)
+            with client.Directory(job.connection.identifier, server, settings) as directory:
+                export_server(directory, searches)
+        files = [file for writer in writers for file in writer.finish()]
+    return Exported(files, None, incremental=False)
+
+
+def open_writers(
+    stack: contextlib.ExitStack,
+    job: ExportJob,
+    settings: LdapSettings,
+    tables: Sequence[Table],
+    *,
+    commands: bool = False,
+) -> list[TableWriter]:
+    """Begin the file of each table.
+
+    :param stack: closes the files in the end.
+    :param commands: whether they are to hold changes.
+    """
+    _warn_of_unread(job, settings, tables)
+    return [
+        stack.enter_context(
+            TableWriter(
+                job.connection.identifier,
+                table,
+                job.output,
+                lower_case_dn=settings.lower_case_dn,
+                commands=commands,
+            )
+        )
+        for table in tables
+    ]
 
 
 def load_client(job: ExportJob) -> ModuleType:
@@ -67,7 +89,7 @@ def load_client(job: ExportJob) -> ModuleType:
     return client
 
 
-def search_of(job: ExportJob, settings: LdapSettings, server: Server, table: Table) -> Search:
+def _search_of(job: ExportJob, settings: LdapSettings, server: Server, table: Table) -> Search:
     """Return where a table's entries are searched on a server.
 
     :raises ExportError: if nothing says where to begin.
@@ -91,17 +113,18 @@ def tables_asked(job: ExportJob) -> list[Table]:
     return tables_of(job.configuration, job.connection)
 
 
-def _by_search(
+def searches_of(
     job: ExportJob, settings: LdapSettings, server: Server, writers: Sequence[TableWriter]
 ) -> dict[Search, list[TableWriter]]:
-    """Group tables by search, so that the directory is passed over once, and entries and links are of one moment."""
+    """Group a server's tables by search, so that the directory is passed over once, entries and links alike."""
     searches: dict[Search, list[TableWriter]] = {}
     for writer in writers:
-        searches.setdefault(search_of(job, settings, server, writer.table), []).append(writer)
+        searches.setdefault(_search_of(job, settings, server, writer.table), []).append(writer)
     return searches
 
 
-def _export_server(directory: Any, searches: dict[Search, list[TableWriter]]) -> None:
+def export_server(directory: Directory, searches: dict[Search, list[TableWriter]]) -> None:
+    """Write all that the searches find."""
     for search, writers in searches.items():
         attributes = sorted(set().union(*(writer.table.attributes for writer in writers)))
         count = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +20,7 @@ PAGE_SIZE: Final = 1000
 """Entries of a page where nothing else is set: what Active Directory gives at most."""
 REQUEST_TIMEOUT: Final = 120
 CONNECTION_TIMEOUT: Final = 30
+_SCHEME: Final = re.compile(r"^ldaps?://", re.IGNORECASE)
 EVERYTHING: Final = "(objectClass=*)"
 
 SERVER_SETTINGS: Final = (
@@ -92,7 +94,7 @@ class Authentication(Enum):
 class Server:
     """One directory server.
 
-    :param address: host name, ``host:port`` or a URL ``ldap://…``, ``ldaps://…``.
+    :param address: as a URL ``ldap://…`` or ``ldaps://…``, perhaps with a port.
     :param port: None for the usual one.
     :param base: where its searches begin unless a table says otherwise.
     :param ssl: encrypted from the first byte (LDAPS).
@@ -201,7 +203,7 @@ def _server(settings: Settings, domain_scope: bool) -> Server:
             "Controls", f"unknown control {min(unknown)!r}; known are PagedResult and DomainScope"
         )
     return Server(
-        address=server,
+        address=_url(server, ssl=ssl),
         port=settings.count("Port") or None,
         base=_text(settings, "BaseDN"),
         authentication=authentication,
@@ -213,6 +215,14 @@ def _server(settings: Settings, domain_scope: bool) -> Server:
         verify=settings.flag("VerifyCertificate") if _is_set(settings, "VerifyCertificate") else True,
         domain_scope=domain_scope or "domainscope" in controls,
     )
+
+
+def _url(written: str, *, ssl: bool) -> str:
+    """Return the URL of a host name, ``host:port`` or URL; how it is encrypted is said by the settings."""
+    host = _SCHEME.sub("", written.strip()).partition("/")[0]
+    if host.count(":") > 1 and not host.startswith("["):
+        host = f"[{host}]"  # an address of IPv6
+    return f"{'ldaps' if ssl else 'ldap'}://{host}"
 
 
 def _authentication(settings: Settings, login: str | None, password: str | None) -> Authentication:

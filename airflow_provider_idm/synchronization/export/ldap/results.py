@@ -9,6 +9,8 @@ from airflow_provider_idm.errors import ExportError, ExportUnavailableError, Idm
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+NO_SUCH_OBJECT: Final = 32
+"""The result code for a base that is not there."""
 _LONGEST: Final = 300
 """Characters of the server's own explanation that a message repeats."""
 _TRANSIENT: Final = {
@@ -28,13 +30,24 @@ _TERMINAL: Final = {
     "divide the search into several servers' or tables' BaseDN",
     12: "the server does not know a control that the search needs. Is it an Active Directory, as the package says?",
     13: "the server wants the connection to be encrypted. Set EnableSSL or StartTLS",
-    32: "there is no such base, or this account may not see it. Look at BaseDN and at the account's rights",
+    NO_SUCH_OBJECT: "there is no such base, or this account may not see it. Look at BaseDN and at the account's rights",
     34: "the base is no distinguished name. Expected a BaseDN such as DC=example,DC=com",
     48: "the server does not let this account log in in this way. Look at AuthType and Login",
     49: "the server refuses the login or the password. Look at Login and Password",
     50: "this account may not search here. Give it the right to read below the base",
     53: "the server is unwilling to do this. Look at its explanation, and at its limits for pages",
 }
+
+
+class DirectoryRefusedError(ExportError):
+    """A directory server refused what was asked of it.
+
+    :param code: the result code of LDAP.
+    """
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def refused(what: str, result: Mapping[str, Any]) -> IdmError:
@@ -46,7 +59,7 @@ def refused(what: str, result: Mapping[str, Any]) -> IdmError:
     code = result["result"]
     words = _TRANSIENT.get(code) or _TERMINAL.get(code) or "the server refused the operation"
     message = f"{what}: {words} (result {code} {result['description']}{_details(result)})"
-    return ExportUnavailableError(message) if code in _TRANSIENT else ExportError(message)
+    return ExportUnavailableError(message) if code in _TRANSIENT else DirectoryRefusedError(message, code)
 
 
 def _details(result: Mapping[str, Any]) -> str:
@@ -55,6 +68,6 @@ def _details(result: Mapping[str, Any]) -> str:
         details += f", {explanation[:_LONGEST]}"
     if referrals := result.get("referrals"):
         details += f", see {', '.join(map(str, referrals))[:_LONGEST]}"
-    if result["result"] == 32 and result.get("dn"):
+    if result["result"] == NO_SUCH_OBJECT and result.get("dn"):
         details += f"; the nearest entry that there is: {result['dn']}"
     return details
