@@ -84,10 +84,8 @@ class CookieStore:
 
     def keep(
         self, connection: str, text: str | None, files: Mapping[str, Path], *, incremental: bool
-    ) -> None:
+    ) -> Cookie:
         """Keep the cookie of an export aside, before its files replace those of a former one.
-
-        What was kept of a former export is forgotten, unless a batch may have been made from it: its files are gone.
 
         :param files: where each exported file lies now, by the name that it will have.
         """
@@ -98,8 +96,15 @@ class CookieStore:
             incremental=incremental,
             made_at=datetime.now(UTC).isoformat(),
         )
-        folder = self._of(connection)
-        _write(folder / cookie.name, cookie)
+        _write(self._of(connection) / cookie.name, cookie)
+        return cookie
+
+    def forget_former(self, cookie: Cookie) -> None:
+        """Forget what was kept of former exports of the connection, once their files were replaced.
+
+        One that a batch may have been made from stays: the next prepare knows.
+        """
+        folder = self._of(cookie.connection)
         for former in _read_all(_kept_aside(folder)):
             if former.name != cookie.name and former.batch is None:
                 (folder / former.name).unlink(missing_ok=True)

@@ -250,7 +250,7 @@ def test_all_queries_see_the_same_moment(export: Export, url: str, monkeypatch: 
 
     monkeypatch.setattr(exporter, "write_result", write_and_change)
 
-    result = export(Queries={name: "SELECT id FROM person ORDER BY id" for name in ("A", "B")})
+    result = export(Queries=dict.fromkeys("AB", "SELECT id FROM person ORDER BY id"))
 
     assert set(read(result).values()) == {"id\n1\n2\n3\n"}
 

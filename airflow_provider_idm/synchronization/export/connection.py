@@ -86,14 +86,17 @@ def export_connection(request: ExportRequest) -> ExportResult:
             databases=request.databases,
         )
         done = exporter(job)
-        exported = done if isinstance(done, Exported) else Exported(done, None, request.incremental)
+        exported = done if isinstance(done, Exported) else Exported(done, cookie=None, incremental=False)
         files = transform(connection, exported.files, incremental=exported.incremental)
+        kept = None
         if cookies and (exported.cookie is not None or exported.incremental or cookies.current(name)):
             written = {file.path.name: file.path for file in files}
-            cookies.keep(name, exported.cookie, written, incremental=exported.incremental)
+            kept = cookies.keep(name, exported.cookie, written, incremental=exported.incremental)
         result = ExportResult(
             connection=name, files=publish(files, request.output), incremental=exported.incremental
         )
+        if cookies and kept:
+            cookies.forget_former(kept)
     for file in result.files:
         logger.info("connection %s: %d rows written to %s", name, file.rows, file.path)
     return result
