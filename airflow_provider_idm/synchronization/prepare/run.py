@@ -124,7 +124,9 @@ class _Prepare:
         request = self._request
         invalid = InvalidValues()
         sources = self._find_sources()
-        self._exports.find({table: source.path for table, source in sources.items() if source.table is None})
+        self._exports.find(
+            {t: source.path if source.table is None else None for t, source in sources.items()}
+        )
         with open_engine(self._build, request.memory_limit, request.threads) as connection:
             maker = FileMaker(connection, request, self._build, plan.previous)
             for table, source in sources.items():
