@@ -7,15 +7,15 @@ The rules, in the order in which they are asked:
 * A task that fails without ``ContinueOnError`` stops the later tasks of its connector and those without one; if it has
   no connector itself, all later ones. One that fails with it stops only what depends on it.
 * A task with parents is stopped if one of them failed, is blocked or was stopped. If none of them had an effect, it is
-  skipped. A SetRecentlyModifiedFlagTask with parents asks for one effect alone: whatever became of its parents, and of
-  what these wait for.
+  skipped. A SetRecentlyModifiedFlagTask with parents asks for one effect alone, whatever failed before; without one it
+  is stopped if a parent was, and skipped otherwise.
 * A connector never waits for another's decision, unless a parent does: not through a task without a connector either.
 * The run fails if a task without ``ContinueOnError`` failed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -123,40 +123,24 @@ def _comes_after(task: Task, other: Task) -> bool:
 
 def _fate(task: Task, tasks: Sequence[Task], fates: Mapping[str, Fate], outcome: Outcome) -> Fate:
     asks_for_an_effect_alone = task.element == SET_FLAG and bool(task.parents)
-    tolerated = _all_before(task.parents, tasks) if asks_for_an_effect_alone else set()
     before = [other for other in tasks if other is not task and waits_for(task, other)]
-    stoppers = [
-        other
-        for other in before
-        if _stops_later(other, fates) and _comes_after(task, other) and other.identifier not in tolerated
-    ]
-    if stoppers:
-        return Fate(Became.STOPPED, _names(stoppers))
+    if not asks_for_an_effect_alone:
+        stoppers = [other for other in before if _stops_later(other, fates) and _comes_after(task, other)]
+        if stoppers:
+            return Fate(Became.STOPPED, _names(stoppers))
     unfinished = [other for other in before if fates[other.identifier].became not in ENDED]
     if task.connector is not None:
         # What waits here, waits for a decision: one about the own connector is among these, too.
         unfinished = [o for o in unfinished if o.connector is not None or o.identifier in task.parents]
     if unfinished:
         return Fate(Became.WAITING, _names(unfinished))
-    if not asks_for_an_effect_alone:
-        bad = [name for name in task.parents if fates[name].became in _STOPS_CHILDREN]
-        if bad:
-            return Fate(Became.STOPPED_BY_PARENT, tuple(sorted(bad)))
-    if task.parents and all(fates[name].became is not Became.SUCCEEDED for name in task.parents):
+    bad = tuple(sorted(name for name in task.parents if fates[name].became in _STOPS_CHILDREN))
+    has_effect = any(fates[name].became is Became.SUCCEEDED for name in task.parents)
+    if bad and not (asks_for_an_effect_alone and has_effect):
+        return Fate(Became.STOPPED_BY_PARENT, bad)
+    if task.parents and not has_effect:
         return Fate(Became.NO_EFFECT, tuple(sorted(task.parents)))
     return Fate(_RAN[outcome])
-
-
-def _all_before(names: Collection[str], tasks: Sequence[Task]) -> set[str]:
-    """Return tasks and all that these wait for, directly or not."""
-    found: set[str] = set()
-    to_do = [task for task in tasks if task.identifier in names]
-    while to_do:
-        task = to_do.pop()
-        if task.identifier not in found:
-            found.add(task.identifier)
-            to_do += [other for other in tasks if other is not task and waits_for(task, other)]
-    return found
 
 
 def _stops_later(other: Task, fates: Mapping[str, Fate]) -> bool:
