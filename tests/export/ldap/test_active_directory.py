@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from airflow_provider_idm.synchronization.prepare import PrepareRequest, prepare
 from airflow_provider_idm.synchronization.synchronize import SynchronizeRequest, synchronize
 from tests.export.ldap import company
 from tests.export.ldap.conftest import Office
-from tests.export.ldap.fake import PASSWORD, ROOT, FakeActiveDirectory
+from tests.export.ldap.fake import PASSWORD, ROOT, FakeActiveDirectory, Object
 
 PACKAGE = "Usercube.AD@0000001"
 STAFF, OTHERS, GROUPS = f"OU=staff,{ROOT}", f"OU=others,{ROOT}", f"OU=groups,{ROOT}"
@@ -312,10 +313,11 @@ class Life:
         self.mappings = connector_mappings(check_configuration(office.conf), "Company")
         self.exchange = Exchange.open(folder / "exchange")
 
-    def run(self, mode: SynchronizationMode, name: str = "repository") -> dict[str, Any]:
-        """Return the content of the repository afterwards."""
+    def run(self, mode: SynchronizationMode) -> tuple[set[Any], set[Any]]:
+        """Return the entries and the members that the repository holds afterwards."""
         incremental = mode is SynchronizationMode.INCREMENTAL
-        work = self.folder / f"work-{name}"
+        work = self.folder / "work"
+        type_ = SourceType.ACTIVE_DIRECTORY if incremental else SourceType.NONE
         export_connection(
             ExportRequest(
                 configuration=check_configuration(self.office.conf),
@@ -326,57 +328,77 @@ class Life:
                 work=work,
             )
         )
-        exchange = self.exchange if name == "repository" else Exchange.open(self.folder / f"exchange-{name}")
-        type_ = SourceType.ACTIVE_DIRECTORY if incremental else SourceType.NONE
         prepare(
             PrepareRequest(
                 mappings=self.mappings,
                 mode=mode,
                 sources=self.office.output,
-                exchange=exchange,
+                exchange=self.exchange,
                 work=work,
                 type=type_,
             )
         )
-        with Repository.open(f"sqlite:///{self.folder / name}.db") as repository:
+        with Repository.open(f"sqlite:///{self.folder / 'repository.db'}") as repository:
             request = SynchronizeRequest(
                 mappings=self.mappings,
-                exchange=exchange,
+                exchange=self.exchange,
                 repository=repository,
                 work=work,
                 type=type_,
                 force=True,
             )
             assert synchronize(request).state == "completed"
-            return {
-                "entries": repository.query_entity_type(self.mappings, "Entry").to_pylist(),
-                "members": repository.query_association(self.mappings, "Member").to_pylist(),
-            }
+            entries = repository.query_entity_type(self.mappings, "Entry").to_pylist()
+            members = repository.query_association(self.mappings, "Member").to_pylist()
+        columns = ("guid", "dn", "title", "unit", "boss")
+        return {tuple(row[c] for c in columns) for row in entries}, {
+            (row["key1"], row["key2"]) for row in members
+        }
+
+
+def held(ad: FakeActiveDirectory) -> tuple[set[Any], set[Any]]:
+    """Return the entries and the members that the directory holds, as the repository should."""
+    classes = {b"user", b"group", b"organizationalUnit"}
+    inside = [o for o in ad.objects.values() if not o.deleted and classes & {*o.values["objectClass"]}]
+    keys = {o.dn: uuid.UUID(bytes_le=o.guid).hex for o in inside}
+
+    def linked(of: Object, key: str) -> list[str]:
+        names = [ad.objects[target].dn for target, (there, _) in of.links.get(key, {}).items() if there]
+        return [keys[name] for name in names if name in keys]
+
+    entries = {
+        (
+            keys[o.dn],
+            o.dn,
+            next((value.decode() for value in o.values.get("title", [])), None),
+            keys.get(o.dn.partition(",")[2]),
+            next(iter(linked(o, "manager")), None),
+        )
+        for o in inside
+    }
+    return entries, {(keys[o.dn], member) for o in inside for member in linked(o, "member")}
 
 
 def test_increments_end_where_a_complete_would(
     office: Office, settings: dict[str, Any], ad: FakeActiveDirectory, tmp_path: Path
 ) -> None:
     life = Life(office, settings, tmp_path)
-    life.run(SynchronizationMode.INITIAL)
-    steps: list[Callable[[], Any]] = [
-        lambda: ad.modify(user(1), "title", "chief"),
-        lambda: ad.modify(user(1), "title"),
-        lambda: (ad.unlink(f"CN=big,{GROUPS}", "member", user(2)), ad.delete(user(6))),
-        lambda: ad.rename(f"CN=big,{GROUPS}", f"CN=great,{GROUPS}"),
-        lambda: (
-            ad.add(user(10, OTHERS), objectClass=["user"], manager=[user(1)]),
-            ad.link(f"CN=great,{GROUPS}", "member", user(10, OTHERS)),
-            ad.rename(user(0), user(11)),
-        ),
-        lambda: ad.rename(STAFF, f"OU=team,{OTHERS}"),
-        lambda: ad.modify(f"CN=printer,{OTHERS}", "objectClass", "user"),
-        lambda: ad.modify(f"CN=printer,{OTHERS}", "objectClass", "printQueue"),
-    ]
-    for number, step in enumerate(steps):
-        step()
+    assert life.run(SynchronizationMode.INITIAL) == held(ad)
+    printer = f"CN=printer,{OTHERS}"
 
-        stored = life.run(SynchronizationMode.INCREMENTAL)
+    ad.modify(user(1), "title", "chief")
+    ad.modify(user(2), "title")
+    ad.unlink(f"CN=big,{GROUPS}", "member", user(2))
+    ad.delete(user(6))
+    ad.modify(printer, "objectClass", "user")
+    assert life.run(SynchronizationMode.INCREMENTAL) == held(ad)
 
-        fresh = Life(office, settings, tmp_path).run(SynchronizationMode.INITIAL, f"fresh{number}")
-        assert stored == fresh, f"after step {number}"
+    ad.rename(f"CN=big,{GROUPS}", f"CN=great,{GROUPS}")
+    ad.add(user(10, OTHERS), objectClass=["user"], manager=[user(1)])
+    ad.link(f"CN=great,{GROUPS}", "member", user(10, OTHERS))
+    ad.rename(user(0), user(11))
+    ad.modify(printer, "objectClass", "printQueue")
+    assert life.run(SynchronizationMode.INCREMENTAL) == held(ad)
+
+    ad.rename(STAFF, f"OU=team,{OTHERS}")
+    assert life.run(SynchronizationMode.INCREMENTAL) == held(ad)
