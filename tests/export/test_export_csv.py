@@ -284,6 +284,25 @@ def test_an_incremental_export_without_rows_has_no_effect(export: Export) -> Non
     assert export("Name\nx\n", incremental=True).has_effect
 
 
+@pytest.mark.parametrize("kind", ["Path", "PathIncremental"])
+def test_only_what_was_read_as_changes_is_noted_as_such(conf: Path, tmp_path: Path, kind: str) -> None:
+    (conf / "persons.csv").write_text("Name\nx\n")
+
+    export_connection(
+        ExportRequest(
+            configuration=make_configuration(conf, make_connection()),
+            connection="HR-Persons",
+            output=tmp_path / "ExportOutput",
+            settings={"Path": "persons.csv"} | {kind: "persons.csv"},
+            incremental=True,
+            work=tmp_path / "work",
+        )
+    )
+
+    noted = [json.loads(path.read_text())["incremental"] for path in (tmp_path / "work").rglob("*.json")]
+    assert noted == ([True] if kind == "PathIncremental" else [])
+
+
 def test_a_deactivated_connection_is_skipped(export: Export, tmp_path: Path) -> None:
     result = export(
         "Name\nx\n", connection=make_connection(deactivation=Deactivation.EXPORT), incremental=True

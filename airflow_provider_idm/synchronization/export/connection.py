@@ -86,15 +86,15 @@ def export_connection(request: ExportRequest) -> ExportResult:
             databases=request.databases,
         )
         done = exporter(job)
+        # a mere list of files holds everything, whatever was asked for
         exported = done if isinstance(done, Exported) else Exported(done, cookie=None, incremental=False)
-        files = transform(connection, exported.files, incremental=exported.incremental)
+        asked = exported.incremental if isinstance(done, Exported) else request.incremental
+        files = transform(connection, exported.files, incremental=asked)
         kept = None
         if cookies and (exported.cookie is not None or exported.incremental or cookies.current(name)):
             written = {file.path.name: file.path for file in files}
             kept = cookies.keep(name, exported.cookie, written, incremental=exported.incremental)
-        result = ExportResult(
-            connection=name, files=publish(files, request.output), incremental=exported.incremental
-        )
+        result = ExportResult(connection=name, files=publish(files, request.output), incremental=asked)
         if cookies and kept:
             cookies.forget_former(kept)
     for file in result.files:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from airflow_provider_idm.synchronization.export.csv_copy import CsvFormat, copy_csv
-from airflow_provider_idm.synchronization.export.source_path import find_source
+from airflow_provider_idm.synchronization.export.exporter import Exported
+from airflow_provider_idm.synchronization.export.source_path import INCREMENTAL, find_source
 
 if TYPE_CHECKING:
     from airflow_provider_idm.synchronization.export.exporter import ExportedFile, ExportJob
@@ -23,7 +24,7 @@ SETTINGS: Final = (
 """Every setting of a CSV connection."""
 
 
-def export_csv(job: ExportJob) -> list[ExportedFile]:
+def export_csv(job: ExportJob) -> list[ExportedFile] | Exported:
     """Export a CSV connection to ``<connection>.csv``.
 
     An incremental export reads ``PathIncremental`` if it is set, else ``Path``; a complete one, and every one
@@ -41,7 +42,8 @@ def export_csv(job: ExportJob) -> list[ExportedFile]:
         raise settings.error(
             name, f"{source} is the source file itself: a connection cannot export onto its input"
         )
-    return [copy_csv(source, target, _format(settings))]
+    files = [copy_csv(source, target, _format(settings))]
+    return Exported(files, cookie=None, incremental=True) if name == INCREMENTAL else files
 
 
 def _format(settings: Settings) -> CsvFormat:

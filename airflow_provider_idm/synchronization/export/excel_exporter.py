@@ -14,10 +14,10 @@ from airflow_provider_idm.synchronization.export.csv_copy import trim
 from airflow_provider_idm.synchronization.export.csv_writer import CsvWriter
 from airflow_provider_idm.synchronization.export.excel_values import CellError
 from airflow_provider_idm.synchronization.export.excel_workbook import cell_name, open_workbook
-from airflow_provider_idm.synchronization.export.exporter import ExportedFile
+from airflow_provider_idm.synchronization.export.exporter import Exported, ExportedFile
 from airflow_provider_idm.synchronization.export.extras import missing_extra
 from airflow_provider_idm.synchronization.export.settings import read_options
-from airflow_provider_idm.synchronization.export.source_path import find_source
+from airflow_provider_idm.synchronization.export.source_path import INCREMENTAL, find_source
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +54,7 @@ class _Sheet:
     lines_to_skip: int
 
 
-def export_excel(job: ExportJob) -> list[ExportedFile]:
+def export_excel(job: ExportJob) -> list[ExportedFile] | Exported:
     """Export each sheet of an Excel connection's workbook to ``<connection>_<sheet>.csv``.
 
     A sheet that a mapping or a transformation names by its number, from 0, is written to ``<connection>_<number>.csv``
@@ -65,7 +65,7 @@ def export_excel(job: ExportJob) -> list[ExportedFile]:
     """
     settings = job.settings
     settings.warn_of_unknown(SETTINGS)
-    _, path = find_source(job)
+    name, path = find_source(job)
     try:
         with open_workbook(path) as workbook:
             options = _sheet_options(settings, workbook, path)
@@ -77,7 +77,7 @@ def export_excel(job: ExportJob) -> list[ExportedFile]:
         raise ExportError(f"{path} cannot be exported to {job.output}: {error}") from error
     files = [file for written in exported for file in written]
     _check_tables(job, path, workbook, {file.path.stem for file in files})
-    return files
+    return Exported(files, cookie=None, incremental=True) if name == INCREMENTAL else files
 
 
 def _sheet_options(settings: Settings, workbook: Workbook, path: Path) -> list[Settings]:

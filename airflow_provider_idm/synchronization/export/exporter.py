@@ -72,7 +72,10 @@ class Exporter(Protocol):
     """Exports the connections of a package."""
 
     def __call__(self, job: ExportJob, /) -> Sequence[ExportedFile] | Exported:
-        """Write the source files of one connection; return them, with the cookie if the exporter keeps one.
+        """Write the source files of one connection and return them.
+
+        A list says that they hold everything, ``Exported`` whether they hold changes alone, with the cookie if the
+        exporter keeps one.
 
         :raises airflow_provider_idm.errors.ExportError: if the connection cannot be exported so.
         :raises airflow_provider_idm.errors.SourceFileError: if what it reads is not what was expected.

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from airflow_provider_idm.synchronization.export.exporter import ExportJob
     from airflow_provider_idm.synchronization.export.settings import Settings
 
+INCREMENTAL: Final = "PathIncremental"
+"""The setting that names the file of an incremental export, which holds changes alone."""
 _COMPLETE_ONLY: Final = re.compile(r"\.complete(@|$)|@\w+\.complete$", re.IGNORECASE)
 
 
@@ -25,7 +27,7 @@ def find_source(job: ExportJob) -> tuple[str, Path]:
     """
     settings = job.settings
     incremental = job.incremental and not _COMPLETE_ONLY.search(job.connection.package)
-    name = "PathIncremental" if incremental and settings.path("PathIncremental") else "Path"
+    name = INCREMENTAL if incremental and settings.path(INCREMENTAL) else "Path"
     return name, _find(settings, name)
 
 
