@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -270,6 +271,26 @@ def test_a_moved_unit_takes_all_below_it_along(
 def test_no_changes_without_a_former_export(export: Export, cookie: str | None, message: str) -> None:
     with pytest.raises(ExportError, match=rf"{message}.*Export everything once \(a Complete job"):
         export(cookie, incremental=True)
+
+
+def test_changes_that_the_server_refuses_to_tell(export: Export, ad: FakeActiveDirectory) -> None:
+    cookie = export().cookie
+    ad.may_replicate = False
+
+    with pytest.raises(
+        ExportError, match=r"may not search here.*Replicating Directory Changes.*Export everything"
+    ):
+        export(cookie, incremental=True)
+
+
+def test_negotiate_without_the_package_for_it(
+    export: Export, ad: FakeActiveDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "gssapi", None)
+    monkeypatch.setitem(sys.modules, "winkerberos", None)
+
+    with pytest.raises(ExportError, match=r"AuthType Negotiate needs the package gssapi"):
+        export(AuthType="Negotiate", Login=None, Password=None)
 
 
 def test_another_filter_needs_a_complete(export: Export) -> None:

@@ -20,6 +20,7 @@ from airflow_provider_idm.synchronization.export.ldap.exporter import (
     tables_asked,
 )
 from airflow_provider_idm.synchronization.export.ldap.ldap_settings import read_ldap_settings
+from airflow_provider_idm.synchronization.export.ldap.results import DirectoryRefusedError
 from airflow_provider_idm.synchronization.export.ldap.tables import DN
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def export_active_directory(job: ExportJob) -> Exported:
                     export_server(directory, searches)
                 else:
                     _new_root(follower, roots)
-                    cookies.append(follower.follow(former[number]))
+                    cookies.append(_follow(follower, former[number]))
         files = [file for writer in writers for file in writer.finish()]
     return Exported(files, _cookie(asked, cookies), incremental=former is not None)
 
@@ -82,6 +83,16 @@ def _new_root(follower: Follower, roots: set[str]) -> None:
             "too. For incremental exports, name one server for it, with a BaseDN above all that is wanted"
         )
     roots.add(follower.root)
+
+
+def _follow(follower: Follower, cookie: bytes) -> bytes:
+    try:
+        return follower.follow(cookie)
+    except DirectoryRefusedError as error:
+        raise ExportError(
+            f"{error}. To ask for changes, the account needs the right Replicating Directory Changes. If it has that, "
+            f"the server does not take the former export's cookie any more. {_COMPLETE}"
+        ) from error
 
 
 def _position(follower: Follower, roots: set[str]) -> bytes | None:

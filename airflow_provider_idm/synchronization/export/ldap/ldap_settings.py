@@ -282,7 +282,7 @@ def _members(
     members = []
     for number, member in enumerate(value, 1):
         own: dict[str, tuple[str, Any, str]] = {
-            written.replace("_", "").casefold(): (f"{name}[{number}].{written}", item, source)
+            written.replace("_", "").casefold(): (written, item, f"number {number} of {name} in {source}")
             for written, item in member.items()
         }
         Settings(settings.connection, settings.folder, own).warn_of_unknown(
