@@ -9,7 +9,8 @@ a mapping. An error whose file mentions no connector concerns everything.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -47,7 +48,8 @@ class Concerns:
 
     def of_connector(self, connector: str) -> tuple[Problem, ...]:
         """Return the errors that stop a connector from being synchronized."""
-        return tuple(e for e in self.errors if self._concerns_connector(e, connector))
+        found = {*self._of_everything, *self._of_connectors.get(connector.casefold(), ())}
+        return tuple(self.errors[number] for number in sorted(found))
 
     def of_element(
         self, element: Job | Scaffolding, connectors: Iterable[str] = (), tasks: Iterable[TaskElement] = ()
@@ -58,14 +60,12 @@ class Concerns:
         :param tasks: the tasks that it runs, defined elsewhere or not.
         """
         places: tuple[Job | Scaffolding | TaskElement, ...] = (element, *tasks)
-        names = tuple(connectors)
-        return tuple(
-            e
-            for e in self.errors
-            if any(_holds(self._whole(place), e.location) for place in places)
-            or any(self._concerns_connector(e, name) for name in names)
-            or self._concerns_everything(e)
-        )
+        found = set(self._of_everything)
+        for place in places:
+            found.update(self._inside(self._whole(place)))
+        for connector in connectors:
+            found.update(self._of_connectors.get(connector.casefold(), ()))
+        return tuple(self.errors[number] for number in sorted(found))
 
     @cached_property
     def errors(self) -> tuple[Problem, ...]:
@@ -82,23 +82,48 @@ class Concerns:
         by_length = sorted(self.configuration.scaffoldings, key=lambda one: one.xml.count("\n"))
         return {scaffolding.location: scaffolding for scaffolding in by_length}
 
-    def _concerns_connector(self, error: Problem, connector: str) -> bool:
-        if self._is_inside_job(error.location):
-            return False
-        mentioned = self._mentioned(error.location.file)
-        return not mentioned or connector.casefold() in mentioned
+    def _inside(self, element: Job | Scaffolding | TaskElement) -> Iterator[int]:
+        """Return the errors that lie inside an element, by number."""
+        lines = self._lines.get(element.location.file, [])
+        first, last = _span(element)
+        for line, number in lines[bisect_left(lines, (first, -1)) :]:
+            if line > last:
+                break
+            yield number
 
-    def _concerns_everything(self, error: Problem) -> bool:
-        return not self._is_inside_job(error.location) and not self._mentioned(error.location.file)
+    @cached_property
+    def _lines(self) -> dict[str, list[tuple[int, int]]]:
+        """The line and number of each error, sorted, by file."""
+        lines: dict[str, list[tuple[int, int]]] = {}
+        for number, error in enumerate(self.errors):
+            lines.setdefault(error.location.file, []).append((error.location.line, number))
+        return {file: sorted(found) for file, found in lines.items()}
 
-    def _is_inside_job(self, location: Location) -> bool:
+    @cached_property
+    def _outside(self) -> list[int]:
+        """The errors that lie in no job, scaffolding or task, by number."""
         configuration = self.configuration
         elements: tuple[Job | Scaffolding | TaskElement, ...] = (
             *(job for job in configuration.jobs.values() if job.scaffolding is None),
             *configuration.scaffoldings,
             *(task for task in configuration.tasks.values() if task.xml),
         )
-        return any(_holds(element, location) for element in elements)
+        inside = {number for element in elements for number in self._inside(element)}
+        return [number for number in range(len(self.errors)) if number not in inside]
+
+    @cached_property
+    def _of_everything(self) -> list[int]:
+        """The errors, by number, of files that mention no connector."""
+        return [n for n in self._outside if not self._mentioned(self.errors[n].location.file)]
+
+    @cached_property
+    def _of_connectors(self) -> dict[str, list[int]]:
+        """The other errors outside of jobs, by number, by each connector that their file mentions."""
+        found: dict[str, list[int]] = {}
+        for number in self._outside:
+            for connector in self._mentioned(self.errors[number].location.file):
+                found.setdefault(connector, []).append(number)
+        return found
 
     def _mentioned(self, file: str) -> frozenset[str]:
         if file not in self._mentions:
@@ -191,15 +216,14 @@ def require_connector(configuration: Configuration, connector: str) -> None:
         )
 
 
-def _holds(element: Job | Scaffolding | TaskElement, location: Location) -> bool:
-    """Tell whether a place lies inside an element.
+def _span(element: Job | Scaffolding | TaskElement) -> tuple[int, int]:
+    """Return the first and the last line of an element.
 
     A tag written over several lines is kept as one, so that the end may come out too early: the error then counts as
     one outside, which concerns more.
     """
-    first = element.location
-    last = first.line + element.xml.strip().count("\n")
-    return first.file == location.file and first.line <= location.line <= last
+    first = element.location.line
+    return first, first + element.xml.strip().count("\n")
 
 
 def _any_of(names: Iterable[str]) -> re.Pattern[str]:

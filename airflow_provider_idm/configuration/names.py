@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Final, Protocol, TypeVar
 
 Value = TypeVar("Value")
@@ -66,8 +67,13 @@ def same(first: str, second: str) -> bool:
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """Return the name most like a mistyped one, or None if none is alike."""
+    return _nearest(name.casefold(), tuple(names))
+
+
+@lru_cache(maxsize=64)  # where one element is missing, many refer to it
+def _nearest(name: str, names: tuple[str, ...]) -> str | None:
     by_key = {candidate.casefold(): candidate for candidate in names}
-    found = difflib.get_close_matches(name.casefold(), by_key, n=1, cutoff=_ALIKE)
+    found = difflib.get_close_matches(name, by_key, n=1, cutoff=_ALIKE)
     return by_key[found[0]] if found else None
 
 
