@@ -256,6 +256,23 @@ def test_transformations_follow_one_another_in_file_order(transform: Transform) 
     ) == ("First,Last,End,Name,Label\nAda,King,2024-02-01,Ada King,Ada King: 2024-02-01\n")
 
 
+def test_a_table_may_be_written_with_its_ending(tmp_path: Path) -> None:
+    conf = write_configuration(tmp_path, 'Type="WhereValue" Table="HR.csv" Column="Id" WhereValue="1"')
+    (tmp_path / "hr.csv").write_text("Id\n1\n2\n")
+    settings = {"Path": str(tmp_path / "hr.csv")}
+
+    result = export_connection(
+        ExportRequest(
+            configuration=read_configuration(conf),
+            connection="HR",
+            output=tmp_path / "out",
+            settings=settings,
+        )
+    )
+
+    assert result.rows == 1
+
+
 def test_a_configuration_says_which_table_each_is_for(tmp_path: Path, transform: Transform) -> None:
     conf = write_configuration(tmp_path, 'Type="WhereValue" Table="HR_Persons" Column="Id" WhereValue="1"')
     (tmp_path / "hr.csv").write_text("Id\n1\n2\n")

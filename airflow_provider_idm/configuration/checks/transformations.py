@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_provider_idm.configuration.names import table_name
 from airflow_provider_idm.configuration.transformations import ATTRIBUTES, parse_transformation
 
 if TYPE_CHECKING:
@@ -23,11 +24,11 @@ def _check(context: Context, connection: Connection, transformation: Transformat
     broken = context.broken.get((location, ""), frozenset())
     subject = f"Transformation of Connection {connection.identifier}"
     name = connection.identifier
-    table = transformation.table
+    table = table_name(transformation.table)
     if "Table" not in broken and table != name and not table.startswith(f"{name}_"):
         message = (
-            f'{subject}: Table="{table}": expected a table of this connection: {name}_<dataset>, or {name} where '
-            "it exports a single table (upper and lower case matter)"
+            f'{subject}: Table="{transformation.table}": expected a table of this connection: '
+            f"{name}_<dataset>, or {name} where it exports a single table (upper and lower case matter)"
         )
         context.problems.error(location, message)
     if "Type" in broken:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from airflow_provider_idm.configuration.names import suggestion
+from airflow_provider_idm.configuration.names import suggestion, table_name
 from airflow_provider_idm.configuration.transformations import parse_transformation
 from airflow_provider_idm.errors import ExportError, SourceFileError
 from airflow_provider_idm.synchronization.export.csv_copy import CsvFormat, CsvReader
@@ -39,7 +39,7 @@ def transform(
     by_table = {file.path.name.removesuffix(".csv"): file for file in files}
     steps: dict[str, list[Transformation]] = {}
     for transformation in connection.transformations:
-        table = transformation.table.removesuffix(".csv")
+        table = table_name(transformation.table)
         if table in by_table:
             steps.setdefault(table, []).append(transformation)
         elif not incremental:

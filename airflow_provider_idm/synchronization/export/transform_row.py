@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +22,8 @@ _ISO: Final = re.compile(
 )
 _BASIC: Final = {8: "%Y%m%d", 14: "%Y%m%d%H%M%S"}
 _GENERALIZED: Final = re.compile(r"(\d{14}|\d{8})(\.0+)?(Z?)")
+_DATES: Final = 8192
+"""Dates whose results are kept: few files have more different ones."""
 _MIDNIGHT: Final = (0, 0, 0, 0)
 
 
@@ -99,20 +102,22 @@ def _date(step: TransformDate, read: int, output: int) -> RowFunction:
     last = step.max_year if step.max_year is not None else 9999
     added = timedelta(days=step.added_days)
 
-    def date(row: list[str]) -> list[str]:
-        value = row[read]
-        row[output] = value
+    @lru_cache(_DATES)
+    def moved(value: str) -> str:
         text = value.strip()
         if not text:
-            return row
+            return value
         moment, write = _parse(step, text)
         if not first <= moment.year <= last:
-            return row
+            return value
         try:
-            row[output] = write(moment + added)
+            return write(moment + added)
         except OverflowError:
             message = f"a date {step.added_days:g} days away from it is outside of the years 1 to 9999"
             raise NotADateError(message, step.input, value) from None
+
+    def date(row: list[str]) -> list[str]:
+        row[output] = moved(row[read])
         return row
 
     return date
