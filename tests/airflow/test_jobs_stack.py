@@ -5,6 +5,7 @@ All are started at once; each test looks at one of them.
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -160,11 +161,16 @@ JOBS = f"""\
   <CreateConnectorSynchroComplete Connector="N1" />
   <CreateConnectorSynchroIncremental Connector="N1" />
   <CreateInitializationJob Agent="Site" JobIdentifier="Site_First" />
+  <CreateAgentSynchroComplete Agent="Site" />
+  <CreateAgentSynchroIncremental Agent="Site" />
 
   <Job Identifier="SixFields" DisplayName_L1="Seconds are 0" CronTabExpression="0 30 3 * * MON">
     <Step Identifier="Shared_Roles" />
   </Job>
   <Job Identifier="Seconds" DisplayName_L1="Seconds are not 0" CronTabExpression="15 30 3 * * MON">
+    <Step Identifier="Shared_Roles" />
+  </Job>
+  <Job Identifier="Denied" DisplayName_L1="Not by hand" CronTabExpression="0 3 * * *" UserStartDenied="true">
     <Step Identifier="Shared_Roles" />
   </Job>
   <Job Identifier="Backwards" DisplayName_L1="A parent on a later level">
@@ -181,6 +187,7 @@ PREPARED = f"{INCREMENTAL}_PrepareSynchronization_N1_Incremental"
 SYNCHRONIZED = f"{INCREMENTAL}_Synchronize_N1_DoNotDeleteChanges"
 FLAGGED = f"{INCREMENTAL}_SetRecentlyModifiedFlag"
 FIRST = "Site_First"
+AGENT = "Site_Synchronize"
 
 EXPECTED: dict[str, tuple[str, dict[str, str | None]]] = {
     # F1's failure stops F1 and what has no connector; F2 goes on, behind the roles too; the flag has one effect.
@@ -194,6 +201,15 @@ EXPECTED: dict[str, tuple[str, dict[str, str | None]]] = {
             "F2_Prepare": "success",
             "F2_Synchronize": "success",
             "Failing_Roles": "upstream_failed",
+            "F2_Fulfill": "success",
+            "Failing_Flag": "success",
+        },
+    ),
+    "Failing, cleared": (
+        "success",
+        {
+            **{f"F{n}_{task}": "success" for n in (1, 2) for task in ("Export", "Prepare", "Synchronize")},
+            "Failing_Roles": "success",
             "F2_Fulfill": "success",
             "Failing_Flag": "success",
         },
@@ -294,6 +310,23 @@ EXPECTED: dict[str, tuple[str, dict[str, str | None]]] = {
             f"{FIRST}_Synchronize_I1_ForceSynchronization": "success",
         },
     ),
+    f"{AGENT}_Incremental, changed": (
+        "success",
+        {
+            f"{AGENT}_Incremental_Export_I1_Incremental_I1-File": "success",
+            f"{AGENT}_Incremental_PrepareSynchronization_I1_Incremental": "success",
+            f"{AGENT}_Incremental_Synchronize_I1_DoNotDeleteChanges": "success",
+            f"{AGENT}_Incremental_SetRecentlyModifiedFlag": "success",
+        },
+    ),
+    f"{AGENT}_Complete, unchanged": (
+        "success",
+        {
+            f"{AGENT}_Complete_Export_I1_Complete_I1-File": "success",
+            f"{AGENT}_Complete_PrepareSynchronization_I1_Complete": "success",
+            f"{AGENT}_Complete_Synchronize_I1": "success",
+        },
+    ),
     "Seconds": ("failed", {"configuration_error": "failed"}),
     "Backwards": ("failed", {"configuration_error": "failed"}),
 }
@@ -351,6 +384,21 @@ def test_a_failed_export_stops_its_connector_alone(floor: Floor) -> None:
     assert "This task is a placeholder: no operator is registered for FulfillTask" in run.log("F2_Fulfill")
     assert floor.workshop.persons("F1") == []
     assert floor.workshop.persons("F2") == [1, 2, 3]
+
+    # and when its cause is mended, the failed tasks are cleared as the button of the user interface does it
+    floor.workshop.deliver("F1", range(1, 4))
+    body = {"dry_run": False, "dag_run_id": run.run_id, "only_failed": True}
+    answer = run.api.post("/api/v2/dags/Failing/clearTaskInstances", json=body)
+    assert answer.status_code == 200, answer.text
+    cleared = {task["task_id"] for task in answer.json()["task_instances"]}
+    assert {name for name in cleared if not name.endswith(HELPERS)} == {
+        "F1_Export",
+        "F1_Prepare",
+        "F1_Synchronize",
+        "Failing_Roles",
+    }
+    floor.check("Failing, cleared", run)
+    assert floor.workshop.persons("F1") == [1, 2, 3]
 
 
 def test_an_export_that_may_fail_stops_what_depends_on_it(floor: Floor) -> None:
@@ -410,10 +458,17 @@ def test_complete_and_incremental_scaffoldings(floor: Floor) -> None:
     assert floor.workshop.persons("N1") == [2, 3, 4, 5]
 
 
-def test_an_initialization_job(floor: Floor) -> None:
+def test_an_initialization_job_and_then_those_of_its_agent(floor: Floor) -> None:
     floor.check(FIRST, floor.runs[FIRST])
-
     assert floor.workshop.persons("I1") == [1, 2, 3]
+
+    floor.workshop.deliver("I1", range(2, 6))
+    floor.check(f"{AGENT}_Incremental, changed", DagRun(floor.stack, f"{AGENT}_Incremental", "anna"))
+    assert floor.workshop.persons("I1") == [2, 3, 4, 5]
+
+    complete = DagRun(floor.stack, f"{AGENT}_Complete", "anna")
+    floor.check(f"{AGENT}_Complete, unchanged", complete)
+    assert complete.xcom(f"{AGENT}_Complete_Synchronize_I1", "has_effect") is False
 
 
 def test_a_schedule_of_six_fields(floor: Floor) -> None:
@@ -421,6 +476,17 @@ def test_a_schedule_of_six_fields(floor: Floor) -> None:
 
     assert found["timetable_summary"] == "30 3 * * MON"
     assert found["next_dagrun_logical_date"] is not None or found["is_paused"]
+
+
+def test_a_job_that_users_may_not_start(floor: Floor) -> None:
+    from airflow.sdk import DAG
+
+    answer = floor.stack.client("anna").post("/api/v2/dags/Denied/dagRuns", json={"logical_date": None})
+
+    if "allowed_run_types" in inspect.signature(DAG.__init__).parameters:
+        assert answer.status_code == 400, answer.text
+    else:  # before Airflow 3.3, which cannot refuse it
+        assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.parametrize(
