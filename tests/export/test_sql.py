@@ -7,6 +7,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,15 @@ from airflow_provider_idm.configuration import check_configuration
 from airflow_provider_idm.configuration.model import Configuration
 from airflow_provider_idm.errors import ExportError
 from airflow_provider_idm.synchronization.export import (
+    ExportJob,
     ExportRequest,
     ExportResult,
     export_connection,
     exporter_for,
+    read_settings,
 )
 from airflow_provider_idm.synchronization.export.sql.database import DatabaseUnavailableError
+from airflow_provider_idm.synchronization.export.sql.entitlements import export_entitlements
 from airflow_provider_idm.synchronization.export.sql.exporter import export_sql
 from tests.conftest import Databases
 
@@ -377,3 +381,43 @@ def test_settings_of_the_former_product_are_no_mistake(
     assert [r.message.partition(" of /")[0] for r in caplog.records if r.levelname == "WARNING"] == [
         "connection HRDB: the unknown setting SqlComand"
     ]
+
+
+# ------------------------------------------------------------------------------ the principals of a SQL Server
+
+
+@POSTGRESQL
+def test_the_principals_of_a_sql_server(configuration: Configuration, tmp_path: Path, url: str) -> None:
+    """A PostgreSQL stands in: it has the names and views that are asked for, and no second database."""
+    name = sa.make_url(url).database
+    fill(
+        url,
+        "CREATE SCHEMA sys",
+        "CREATE FUNCTION has_dbaccess(name text) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        f"CREATE TABLE sys.databases AS SELECT '{name}' AS name, 0 AS state UNION SELECT 'offline', 6",
+        "CREATE TABLE sys.server_principals AS SELECT 'sa' AS name, 1 AS principal_id, '\\x01'::bytea AS sid",
+        "CREATE TABLE sys.server_role_members AS SELECT 3 AS role_principal_id, 1 AS member_principal_id",
+        "CREATE TABLE sys.database_principals AS SELECT 'dbo' AS name, 1 AS principal_id, true AS is_fixed_role",
+        "CREATE TABLE sys.database_role_members (role_principal_id INTEGER, member_principal_id INTEGER)",
+    )
+    (connection,) = configuration.connections.values()
+
+    def export(**settings: Any) -> dict[str, str]:
+        job = ExportJob(
+            connection=replace(connection, package="Usercube.SQL.SQLServerEntitlements@0000001"),
+            settings=read_settings("HRDB", configuration.folder, {"ConnectionString": url} | settings),
+            output=tmp_path,
+            incremental=False,
+        )
+        files = export_entitlements(job)
+        return {file.path.name: file.path.read_text(encoding="utf-8") for file in files}
+
+    assert exporter_for("Usercube.SQL.SQLServerEntitlements@0000001") is export_entitlements
+    assert export() == {
+        "HRDB_serverPrincipals.csv": "name,principal_id,sid\nsa,1,AQ==\n",
+        "HRDB_serverRoleMembers.csv": "role_principal_id,member_principal_id\n3,1\n",
+        "HRDB_databasePrincipals.csv": f"database_name,name,principal_id,is_fixed_role\n{name},dbo,1,1\n",
+        "HRDB_databaseRoleMembers.csv": "database_name,role_principal_id,member_principal_id\n",
+    }
+    both = export(Databases=[name, name])["HRDB_databasePrincipals.csv"]
+    assert both.splitlines()[1:] == [f"{name},dbo,1,1"] * 2
