@@ -381,7 +381,7 @@ def write_broken_sheet(path: Path) -> None:
             "hr.xlsx cannot be read as an Excel workbook: BadZipFile",
         ),
         (write_zip, "hr.xlsx cannot be read as an Excel workbook: "),
-        (write_broken_sheet, "hr.xlsx: sheet 'S' cannot be read (XMLSyntaxError). Open the workbook"),
+        (write_broken_sheet, "hr.xlsx: sheet 'S' cannot be read"),
         (
             lambda p: p.write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)),
             "hr.xlsx cannot be read as an Excel workbook: ",
