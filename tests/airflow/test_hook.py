@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_idm.errors import ConfigurationError
 from airflow_provider_idm.hooks.idm import IdmHook
+from airflow_provider_idm.synchronization.export import read_settings
 from tests.airflow.conftest import AirflowHome
 
 pytestmark = pytest.mark.airflow
@@ -162,3 +163,29 @@ def test_testing_the_connection_finds_a_wrong_window(airflow_home: AirflowHome, 
 
     assert not works
     assert "connector HR: no limit is set" in message
+
+
+def test_the_fields_of_an_exporters_connection_are_settings_too(
+    airflow_home: AirflowHome, connection
+) -> None:
+    connection(
+        "directory",
+        conn_type="ldap",
+        host="dc.example.org",
+        port=636,
+        login="reader",
+        password="s3cret",
+        schema="DC=example,DC=org",
+        extra={"EnableSSL": True, "login": "other"},
+    )
+
+    settings = read_settings("directory", ".", IdmHook().exporter_settings("directory"))
+
+    assert [settings.text(name) for name in ("Host", "Login", "Password", "Schema")] == [
+        "dc.example.org",
+        "other",
+        "s3cret",
+        "DC=example,DC=org",
+    ]
+    assert (settings.count("Port"), settings.flag("EnableSSL")) == (636, True)
+    assert IdmHook().exporter_settings("elsewhere") is None

@@ -67,11 +67,15 @@ MAPPINGS = """
 """
 
 
-def configuration(package: str = "Usercube.LDAP@0000001", mappings: str = MAPPINGS) -> str:
+def configuration(
+    package: str = "Usercube.LDAP@0000001", mappings: str = MAPPINGS, transformations: str = ""
+) -> str:
     """Return the XML of a configuration with one connection, ``Directory``, of connector ``Company``."""
     return f"""<ConfigurationFile>
   <Connector Identifier="Company" DisplayName_L1="Company" />
-  <Connection Identifier="Directory" Connector="Company" DisplayName_L1="Directory" Package="{package}" />
+  <Connection Identifier="Directory" Connector="Company" DisplayName_L1="Directory" Package="{package}">
+    {transformations}
+  </Connection>
 {mappings}
 </ConfigurationFile>
 """

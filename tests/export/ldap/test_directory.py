@@ -178,6 +178,33 @@ def test_what_the_directory_does_not_know_is_said(
     assert "no entry has a value of mial for Directory_entries" in caplog.text
 
 
+def test_a_table_in_two_spellings_is_written_in_both(office: Office, directory: Slapd) -> None:
+    mappings = company.MAPPINGS.replace("Directory_entries.csv", "Directory_Entries.csv")
+    office.configure(company.configuration(mappings=mappings))
+
+    office.export(office.settings(directory, Filter="(cn=group*)"))
+
+    files = office.content()
+    assert files["Directory_Entries.csv"] == files["Directory_entries.csv"]
+
+
+def test_transformed(office: Office, directory: Slapd) -> None:
+    office.configure(
+        company.configuration(
+            transformations="""
+      <Transformation Type="WhereValue" Table="Directory_entries" Column="sn" WhereOperator="EndsWith" WhereValue="42" />
+      <Transformation Type="ConcatColumns" Table="Directory_entries" Column="cn" InputColumn="sn" InputColumn2="mail"
+                      ConcatSeparator=": " />"""
+        )
+    )
+
+    office.export(office.settings(directory, Filter="(cn=Person 0*)"))
+
+    header, *rows = office.read("Directory_entries")
+    assert (len(rows), header[-2:]) == (10, ["sn", "cn"])
+    assert all(row[-1] == f"{row[-2]}: {row[2]}" for row in rows)
+
+
 def test_distinguished_names_in_lower_case(office: Office, directory: Slapd) -> None:
     office.export(office.settings(directory, Filter="(cn=Person 0500)", LowerCaseDN=True))
 

@@ -158,10 +158,11 @@ def test_an_unknown_setting_is_told(tmp_path: Path, caplog: pytest.LogCaptureFix
 # ------------------------------------------------------------------------------------------------------------- mappings
 
 
-def tables(folder: Path, mappings: str) -> dict[str, Table]:
+def tables(folder: Path, mappings: str, transformations: str = "") -> dict[str, Table]:
     conf = folder / "Conf"
     conf.mkdir()
-    (conf / "company.xml").write_text(company.configuration(mappings=mappings), encoding="utf-8")
+    xml = company.configuration(mappings=mappings, transformations=transformations)
+    (conf / "company.xml").write_text(xml, encoding="utf-8")
     configuration = check_configuration(conf)
     return {t.dataset: t for t in tables_of(configuration, configuration.connections["Directory"])}
 
@@ -212,6 +213,21 @@ def test_two_keys_are_no_link(tmp_path: Path) -> None:
         ExportError, match=r"association Member \(company\.xml:\d+\) reads two keys of the entry"
     ):
         tables(tmp_path, mappings)
+
+
+def test_transformations_read_attributes_and_make_columns(tmp_path: Path) -> None:
+    transformations = """
+      <Transformation Type="ConcatColumns" Table="Directory_entries" Column="cn" InputColumn="givenName"
+                      InputColumn2="sn" ConcatSeparator=" " />
+      <Transformation Type="WhereValue" Table="Directory_entries" Column="employeeType" WhereValue="Internal" />
+      <Transformation Type="ConcatColumns" Table="Directory_entries" Column="mail" InputColumn="mail"
+                      InputColumn2="cn" />
+      <Transformation Type="WhereValue" Table="Other_entries" Column="far" WhereValue="x" />
+    """
+    found = tables(tmp_path, company.MAPPINGS, transformations)["entries"].attributes
+
+    assert {"givenName", "sn", "employeeType", "mail"} < found
+    assert not {"cn", "far"} & found
 
 
 def test_a_table_in_two_spellings_is_one(tmp_path: Path) -> None:

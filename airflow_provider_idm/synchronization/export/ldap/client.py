@@ -91,19 +91,16 @@ class Directory:
         self._session = self._make_session(known)
 
     def __enter__(self) -> Self:
-        """Connect and log in."""
+        """Connect and log in.
+
+        :raises ExportUnavailableError: if the server cannot be reached.
+        :raises ExportError: if it is not trusted, or refuses the login.
+        """
         try:
             self._session.open()
             if self._server.start_tls:
                 self._session.start_tls()
             bound = self._session.bind()
-        except IdmError:
-            raise
-        except ImportError as error:
-            raise ExportError(
-                f"{self.place}: AuthType Negotiate needs the package gssapi, which cannot be imported ({error}). "
-                "Install it with the system's Kerberos libraries, or use AuthType Basic with EnableSSL"
-            ) from error
         except Exception as error:  # Kerberos has exceptions of its own
             self.close()
             raise self._cannot_connect(error) from error
@@ -216,7 +213,11 @@ class Directory:
             raise ExportError(
                 f"{what}: this is no LDAP filter. Expected one such as (objectClass=*)"
             ) from error
-        except (LDAPException, OSError) as error:
+        except (
+            LDAPException,
+            OSError,
+            LookupError,
+        ) as error:  # the last: an answer that the library cannot read
             raise ExportUnavailableError(
                 f"{what}: the server went away before all was read ({_describe(error)}); nothing was exported. Try again"
             ) from error
@@ -308,6 +309,11 @@ class Directory:
         return session
 
     def _cannot_connect(self, error: Exception) -> IdmError:
+        if isinstance(error, ImportError):
+            return ExportError(
+                f"{self.place}: AuthType Negotiate needs the package gssapi, which cannot be imported ({error}). "
+                "Install it with the system's Kerberos libraries, or use AuthType Basic with EnableSSL"
+            )
         failure = self._tls.failure
         if isinstance(failure, ssl.SSLCertVerificationError):
             return ExportError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shutil
 from collections import Counter
 from typing import IO, TYPE_CHECKING, Self
 
@@ -14,7 +15,7 @@ from airflow_provider_idm.synchronization.export.ldap.tables import DN, PARENT_D
 from airflow_provider_idm.synchronization.export.ldap.values import join, parent_dn, rdn_values, to_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from airflow_provider_idm.synchronization.export.ldap.client import Entry
@@ -50,8 +51,8 @@ class TableWriter:
         self._columns = list(table.columns.values())
         self._commands = commands
         self._stack = contextlib.ExitStack()
-        self._file: IO[str] | None = None
-        self._writer: CsvWriter | None = None
+        self._file: IO[str]
+        self._writer: CsvWriter
         self._rows = 0
         self._filled: set[str] = set()
         self._several: Counter[str] = Counter()
@@ -76,26 +77,20 @@ class TableWriter:
 
     def add(self, entry: Entry, command: str | None = None) -> None:
         """Write an entry's row, or a row for each of its links."""
-        self.write(self._rows_of(entry), command)
-
-    def write(self, rows: Iterable[list[str]], command: str | None = None) -> None:
-        """Write rows, each with a text for every column of the table."""
-        assert self._writer is not None  # noqa: S101 - only used within a with
         with self._guarded():
-            for row in rows:
+            for row in self._rows_of(entry):
                 self._writer.write([command, *row] if command is not None else row)
                 self._rows += 1
 
     def finish(self) -> list[ExportedFile]:
         """Write what is left, copy the file for every other spelling of its name, and return what was written."""
         with self._guarded():
-            if self._file is not None:
-                self._file.flush()
+            self._file.flush()
             paths = [self._path]
             for name in self.table.names[1:]:
                 other = self._path.with_name(f"{name}.csv")
                 if not other.exists():  # it does where the file system knows no case
-                    other.write_bytes(self._path.read_bytes())
+                    shutil.copyfile(self._path, other)
                     paths.append(other)
         self._tell()
         return [ExportedFile(path, self._rows, self.header) for path in paths]

@@ -6,8 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from airflow_provider_idm.configuration.enums import FormatName, PropertyType
-from airflow_provider_idm.configuration.names import same
+from airflow_provider_idm.configuration.names import same, table_name
 from airflow_provider_idm.configuration.resolve import connector_mappings
+from airflow_provider_idm.configuration.transformations import (
+    ConcatColumns,
+    TransformDate,
+    WhereValue,
+    parse_transformation,
+)
 from airflow_provider_idm.errors import ExportError
 from airflow_provider_idm.synchronization.export.ldap.values import Kind
 
@@ -123,6 +129,12 @@ def tables_of(configuration: Configuration, connection: Connection) -> list[Tabl
     return tables
 
 
+def _inputs(step: ConcatColumns | TransformDate | WhereValue) -> tuple[str, ...]:
+    if isinstance(step, ConcatColumns):
+        return step.inputs
+    return (step.input,) if isinstance(step, TransformDate) else (step.column,)
+
+
 class _Tables:
     """Gathers the tables of one connection."""
 
@@ -184,20 +196,22 @@ class _Tables:
         table.links.update(links)
 
     def add_transformations(self) -> None:
-        """Add the columns that transformations read: no mapping may name them."""
+        """Add the columns that transformations read, which no mapping need name; take out those that they make."""
+        made: set[tuple[str, str]] = set()
+        read: set[tuple[str, str]] = set()
         for transformation in self._connection.transformations:
-            table = self.find_existing(transformation.table)
+            prefix, _, dataset = table_name(transformation.table).partition("_")
+            table = self.tables.get(dataset.casefold()) if same(prefix, self._connection.identifier) else None
             if table is None:
                 continue
-            for name, value in transformation.attributes.items():
-                if name.casefold().startswith("inputcolumn") and value.strip():
-                    table.column(value.strip())
-
-    def find_existing(self, name: str) -> Table | None:
-        """Return a table that mappings read already."""
-        bare = name[:-4] if name.casefold().endswith(".csv") else name
-        prefix, _, dataset = bare.partition("_")
-        return self.tables.get(dataset.casefold()) if same(prefix, self._connection.identifier) else None
+            step = parse_transformation(transformation)
+            read |= {(table.dataset, name) for name in _inputs(step)} - made
+            if not isinstance(step, WhereValue):
+                made |= {(table.dataset, step.column)} - read
+        for dataset, name in read:
+            self.tables[dataset].column(name)
+        for dataset, name in made:
+            self.tables[dataset].columns.pop(name, None)
 
     def _set_separator(self, column: Column, written: str | None, form: FormatName) -> None:
         separator = "\n" if form is FormatName.MULTIVALUED_TEXT else written
