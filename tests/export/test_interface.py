@@ -17,6 +17,7 @@ import pytest
 from airflow_provider_idm.configuration import read_configuration
 from airflow_provider_idm.errors import ExportError, TransientError
 from airflow_provider_idm.synchronization.export import (
+    Exported,
     ExportedFile,
     ExportJob,
     ExportRequest,
@@ -268,6 +269,23 @@ def test_files_are_moved_to_the_export_folder_once_all_are_written(conf: Path, t
         "Users_a.csv": "x\n1\n",
         "Users_b.csv": "x\n1\n",
     }
+
+
+def test_an_exporter_that_knows_its_changes_says_so(conf: Path, tmp_path: Path) -> None:
+    def changes(job: ExportJob) -> Exported:
+        job.target("a").write_text("command,x\n")
+        return Exported([ExportedFile(job.target("a"), 0, ("command", "x"))], cookie="42", incremental=True)
+
+    register_exporter("Acme.Rest", changes)
+    result = export_connection(
+        ExportRequest(
+            configuration=read_configuration(conf), connection="Users", output=tmp_path, incremental=True
+        )
+    )
+
+    assert result.incremental
+    assert not result.has_effect
+    assert (tmp_path / "Users_a.csv").read_text() == "command,x\n"
 
 
 def test_an_exporter_must_have_written_what_it_says(conf: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from airflow_provider_idm.synchronization.export.connection import ExportRequest, export_connection
 from airflow_provider_idm.synchronization.export.exporter import (
+    Exported,
     ExportedFile,
     Exporter,
     ExportJob,
@@ -25,6 +26,7 @@ __all__ = [
     "ExportJob",
     "ExportRequest",
     "ExportResult",
+    "Exported",
     "ExportedFile",
     "Exporter",
     "Settings",
