@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_idm.cli import main
 from airflow_provider_idm.configuration import check_configuration, connector_mappings
 from airflow_provider_idm.configuration.enums import SourceType, SynchronizationMode
 from airflow_provider_idm.configuration.mappings import ConnectorMappings
@@ -432,4 +433,38 @@ def test_no_change_is_lost_whatever_steps_fail(
 
     run_rounds(office, rounds)
 
+    assert office.published == office.source
+
+
+# ------------------------------------------------------------------------------------- from the command line
+
+
+def test_idm_export_and_idm_prepare_follow_the_changes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = Office(tmp_path / "office")
+    office.sql("INSERT INTO person VALUES ('P001', 'Quaderer', 1, 0)")
+    settings = {"Connections": {"HRDB": office.settings}}
+    (office.folder / "appsettings.agent.json").write_text(json.dumps(settings), encoding="utf-8")
+    monkeypatch.chdir(office.folder)
+
+    def idm(command: str, *arguments: str) -> Any:
+        code = main([command, "Conf", *arguments, "--work", "work", "--json"])
+        out, err = capsys.readouterr()
+        return json.loads(out) if code == 0 else (code, err)
+
+    def prepare_as(mode: str, source_type: str) -> Any:
+        arguments = ("--connector", "HR", "--mode", mode, "--type", source_type, "--exchange", "exchange")
+        return idm("prepare", *arguments)["files"]["Person"]
+
+    code, error = idm("export", "--connection", "HRDB", "--incremental")
+    assert code == 1
+    assert "no export has told yet from where an incremental one can start" in error
+    assert idm("export", "--connection", "HRDB")["rows"] == 1
+    assert prepare_as("complete", "None")["rows"] == 1
+    office.sql("INSERT INTO person VALUES ('P100', 'Nakamura', 100, 0)")
+
+    assert idm("export", "--connection", "HRDB", "--incremental")["rows"] == 1
+
+    assert prepare_as("incremental", "Changes")["inserts"] == 1
     assert office.published == office.source

@@ -26,7 +26,7 @@ Output = Annotated[
 ]
 Incremental = Annotated[
     bool,
-    typer.Option("--incremental", help="Only what changed, where the connection can tell (PathIncremental)."),
+    typer.Option("--incremental", help="Only what changed, where the connection can tell."),
 ]
 
 
