@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_idm.configuration import Configuration, read_configuration
-from tests.airflow.conftest import HOME  # noqa: F401  sets the environment before Airflow is imported
+from tests.airflow.conftest import airflow_home, migrated
+
+__all__ = ["airflow_home", "migrated"]
 
 CONF = Path(__file__).with_name("conf")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_idm.configuration import Configuration
-from tests.airflow.conftest import ROOT
+from tests.airflow.conftest import ROOT, AirflowHome
 from tests.company.conftest import CONF
 
 if TYPE_CHECKING:
@@ -312,3 +312,25 @@ def test_two_parses_give_the_same_dags(generate: Generate, dags: dict[str, DAG])
 
     for name, dag in dags.items():
         assert DagSerialization.to_dict(dag) == DagSerialization.to_dict(again[name])
+
+
+@pytest.mark.slow
+def test_airflows_dag_processor_takes_them_all(airflow_home: AirflowHome) -> None:
+    from sqlalchemy import create_engine, text
+
+    airflow_home.write(
+        "company.py", f"from airflow_provider_idm import generate_dags\n\ngenerate_dags({str(CONF)!r})\n"
+    )
+
+    airflow_home.command("dag-processor", "--num-runs", "1")
+
+    engine = create_engine(f"sqlite:///{airflow_home.home}/airflow.db")
+    with engine.connect() as database:
+        rows = database.execute(
+            text("select dag_id, timetable_summary from dag where fileloc like '%/company.py'")
+        )
+        found = {row.dag_id: row.timetable_summary for row in rows}
+        errors = database.execute(text("select filename from import_error")).all()
+    engine.dispose()
+    assert errors == []
+    assert found == {name: str(cron) for name, (_, cron, _) in SHOWN.items()}
