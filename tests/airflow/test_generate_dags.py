@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.airflow.conftest import ROOT, AirflowHome
+from tests.airflow.conftest import AirflowHome
 
 pytestmark = pytest.mark.airflow
 
@@ -163,18 +163,6 @@ def test_dags_go_where_they_are_asked_to(configuration: Path) -> None:
 
     assert place == dags
     assert list(dags) == ["HR_job"]
-
-
-def test_generating_twice_gives_the_same_dags(generated, airflow_home: AirflowHome) -> None:
-    try:
-        from airflow.serialization.serialized_objects import DagSerialization
-    except ImportError:  # before Airflow 3.2
-        from airflow.serialization.serialized_objects import SerializedDAG as DagSerialization
-
-    first = generated(Jobs=job())["HR_job"]
-    second = airflow_home.import_file(airflow_home.dags / "dag_file.py").HR_job
-
-    assert DagSerialization.to_dict(first) == DagSerialization.to_dict(second)
 
 
 # ------------------------------------------------------------------------------------------ tasks of other elements
@@ -354,83 +342,6 @@ def test_the_task_of_a_placeholder_fails_with_the_reasons_and_is_not_retried(
         {"configuration_error": 1},
     )
     assert "Jobs.xml:4: " in "".join(capfd.readouterr())
-
-
-def test_airflows_dag_processor_sees_broken_and_healthy_jobs_side_by_side(
-    generated, airflow_home: AirflowHome
-) -> None:
-    """An exception in one DAG of a file would take all DAGs of the file away."""
-    from sqlalchemy import create_engine, text
-
-    broken = job().replace("HR job", "Broken").replace('"P"', '"P2"').replace('"S"', '"S2" Orphans="perhaps"')
-    generated(Jobs=job(), More=broken)
-
-    airflow_home.command("dag-processor", "--num-runs", "1")
-
-    engine = create_engine(f"sqlite:///{airflow_home.home}/airflow.db")
-    with engine.connect() as database:
-        dags = database.execute(
-            text(
-                "select dag_id, has_import_errors from dag where fileloc like '%/dag_file.py' and not is_stale"
-            )
-        )
-        tags = database.execute(text("select dag_id, name from dag_tag where name = 'idm-config-error'"))
-        errors = database.execute(text("select filename from import_error"))
-        found = {row.dag_id: bool(row.has_import_errors) for row in dags}
-        assert {name: found.get(name) for name in ("HR_job", "Broken")} == {"HR_job": False, "Broken": False}
-        assert ("Broken", "idm-config-error") in {tuple(row) for row in tags}
-        assert errors.all() == []
-    engine.dispose()
-
-
-# ------------------------------------------------------------------------------------------------------ parse time
-
-PARSE = """
-import json, sys, time
-
-import airflow.sdk
-from airflow.sdk import DAG, BaseHook, BaseOperator, ObjectStoragePath, get_parsing_context, timezone
-before = set(sys.modules)
-started = time.perf_counter()
-namespace = {"__file__": sys.argv[1], "__name__": "loader"}
-exec(compile(open(sys.argv[1]).read(), sys.argv[1], "exec"), namespace)
-print(json.dumps({
-    "seconds": time.perf_counter() - started,
-    "imported": sorted({name.split(".")[0] for name in set(sys.modules) - before}),
-    "dags": sorted(name for name, value in namespace.items() if isinstance(value, DAG)),
-}))
-"""
-
-
-def test_parsing_imports_nothing_heavy(migrated: AirflowHome) -> None:
-    shown = migrated.python(PARSE, str(ROOT / "dags" / "idm.py"))
-    found = json.loads(shown.splitlines()[-1])
-
-    assert found["dags"] == [
-        "Directory_Synchronize_Complete",
-        "HR_Synchronize_Complete",
-        "HR_Synchronize_Incremental",
-    ]
-    heavy = {
-        "adbc_driver_postgresql",
-        "adbc_driver_sqlite",
-        "duckdb",
-        "numpy",
-        "pandas",
-        "pyarrow",
-        "sqlalchemy",
-    }
-    assert heavy & set(found["imported"]) == set()
-    assert found["seconds"] < 5
-
-
-def test_a_worker_builds_only_its_own_dag(generated, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = (
-        job().replace("HR job", "Other").replace('Identifier="P"', 'Identifier="P2"').replace('"S"', '"S2"')
-    )
-    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "HR_job")
-
-    assert list(generated(Jobs=job(), More=other)) == ["HR_job"]
 
 
 # ------------------------------------------------------------------------------------------------------- safeguards

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from airflow_provider_idm.configuration.concerns import Concerns, read_connector
 from airflow_provider_idm.configuration.read import check_configuration
 from airflow_provider_idm.errors import ConfigurationError
+from benchmarks.parse_configuration import write_configuration
 
 
 def connector(name: str) -> str:
@@ -109,3 +111,19 @@ def test_an_error_whose_file_mentions_no_connector_concerns_everything(folder: P
 def test_an_unknown_connector_is_named_with_the_nearest(folder: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"has no connector HRR; did you mean HR\?"):
         read_connector(folder, "HRR")
+
+
+def test_many_errors_of_many_jobs_are_told_apart_quickly(tmp_path: Path) -> None:
+    """A DAG processor gives a file half a minute, and a file that is cut off makes errors all over."""
+    write_configuration(tmp_path / "conf", connectors=30, jobs=200)
+    cut = tmp_path / "conf" / "Connectors" / "System01.xml"
+    cut.write_text(cut.read_text(encoding="utf-8")[:-40], encoding="utf-8")
+
+    begin = time.process_time()
+    configuration = check_configuration(tmp_path / "conf")
+    concerns = Concerns(configuration)
+    of_jobs = [concerns.of_element(job, ["System02"]) for job in configuration.jobs.values()]
+
+    assert time.process_time() - begin < 4
+    assert len(concerns.errors) > 50
+    assert 0 < sum(1 for errors in of_jobs if not errors) < 200
