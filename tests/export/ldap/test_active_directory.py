@@ -311,6 +311,20 @@ def test_the_primary_key_must_be_what_a_deleted_object_still_has(export: Export,
         export(cookie, incremental=True)
 
 
+def test_the_other_end_of_a_link_is_not_told(export: Export, office: Office) -> None:
+    cookie = export().cookie
+    office.configure(company.configuration(PACKAGE, MAPPINGS.replace('Column="title"', 'Column="memberOf"')))
+
+    with pytest.raises(ExportError, match="are not those of the former export"):
+        export(cookie, incremental=True)
+
+    cookie = export().cookie
+    with pytest.raises(
+        ExportError, match=r"Directory_entries reads memberOf, whose changes .* does not tell"
+    ):
+        export(cookie, incremental=True)
+
+
 def test_two_servers_of_one_naming_context_cannot_be_followed(
     export: Export, ad: FakeActiveDirectory, caplog: pytest.LogCaptureFixture
 ) -> None:

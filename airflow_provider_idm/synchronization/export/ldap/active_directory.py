@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 GUID: Final = "objectguid"
 """The attribute, in lower case, that names an object for ever, deleted ones too."""
+_NOT_TOLD: Final = frozenset({"memberof", "directreports", "managedobjects", "isprivilegeholder"})
+"""Attributes, in lower case, that only mirror links of other objects; the names of most others end in BL."""
 _COMPLETE: Final = (
     "Export everything once (a Complete job, or IgnoreCookieFile) and prepare that as a Complete; the next incremental "
     "export starts from there"
@@ -54,7 +56,7 @@ def export_active_directory(job: ExportJob) -> Exported:
 
     former = _former(job, settings, asked) if job.incremental else None
     if former is not None:
-        _check_keys(job, tables)
+        _check_mappings(job, tables)
     name = job.connection.identifier
     roots: set[str] = set()
     cookies: list[bytes | None] = []
@@ -151,8 +153,8 @@ def _fingerprint(settings: LdapSettings, tables: list[Table]) -> str:
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
-def _check_keys(job: ExportJob, tables: list[Table]) -> None:
-    """Check that what a deleted object still has is enough to delete its resource."""
+def _check_mappings(job: ExportJob, tables: list[Table]) -> None:
+    """Check that the changes of all that is mapped are told, and what a deleted object still has names its resource."""
     name = job.connection.identifier
     own = {spelling for table in tables for spelling in table.names}
     if job.configuration is not None:
@@ -165,6 +167,12 @@ def _check_keys(job: ExportJob, tables: list[Table]) -> None:
                 )
     for table in tables:
         for column in table.columns.values():
+            if column.key in _NOT_TOLD or column.name.endswith("BL"):
+                raise ExportError(
+                    f"connection {name}: {table.names[0]} reads {column.name}, whose changes an Active Directory does "
+                    "not tell. For incremental exports, map the attribute at the other end of the link, such as member "
+                    "instead of memberOf"
+                )
             if table.links and column.name not in table.links and column.key not in {*DN, GUID}:
                 raise ExportError(
                     f"connection {name}: {table.names[0]} names entries by {column.name}; for incremental exports it "
