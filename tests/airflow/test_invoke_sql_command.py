@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -276,6 +277,26 @@ def test_an_export_goes_through_the_hook_of_the_airflow_connection(
             (1, True) if mode is SynchronizationMode.COMPLETE else (0, False)
         )
     assert path.read_text(encoding="utf-8") == "command,id,name,since,manager,changed\n"
+
+
+def test_the_airflow_connection_of_the_same_name_may_be_the_database_itself(
+    hr_db: str, airflow_home: AirflowHome, configuration: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (configuration / "HR.xml").read_text(encoding="utf-8")
+    (configuration / "HR.xml").write_text(text.replace("Usercube.CSV@", "Usercube.SQL@"), encoding="utf-8")
+    monkeypatch.setenv("AIRFLOW_CONN_HR-PERSONS", os.environ["AIRFLOW_CONN_HR_DB"])
+    settings = {"Connections": {"HR-Persons": {"SqlCommand": "SELECT id FROM person ORDER BY id"}}}
+    (configuration / "appsettings.agent.json").write_text(json.dumps(settings), encoding="utf-8")
+
+    task = ExportTaskOperator(
+        task_id="export",
+        connection="HR-Persons",
+        configuration=str(configuration),
+        sources_directory=str(configuration / "out"),
+    )
+    task.execute({"ti": TaskInstance()})
+
+    assert (configuration / "out" / "HR-Persons.csv").read_text(encoding="utf-8") == "id\n1\n2\n"
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 import time
-import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -259,23 +260,53 @@ def test_all_queries_see_the_same_moment(export: Export, url: str, monkeypatch: 
     assert set(read(result).values()) == {"id\n1\n2\n3\n"}
 
 
-def test_memory_does_not_grow_with_the_result(export: Export, url: str) -> None:
-    numbers = (
-        "generate_series(1, 100000) AS n(i)"
-        if url.startswith("postgresql")
-        else "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) SELECT i FROM n)"
-    )
-    tracemalloc.start()
-    try:
-        result = export(
-            SqlCommand=f"SELECT i AS id, 'somebody with a name of fifty characters or even more' AS n FROM {numbers}"
-        )
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+MEASURE = """
+import json, resource, sys
+from pathlib import Path
+from airflow_provider_idm.configuration import check_configuration
+from airflow_provider_idm.synchronization.export import ExportRequest, export_connection
 
-    assert result.rows == 100_000
-    assert peak < 8_000_000
+folder, url, query = sys.argv[1:]
+configuration = check_configuration(Path(folder) / "Conf")
+
+def export(rows):
+    settings = {"ConnectionString": url, "SqlCommand": query.replace("ROWS", str(rows))}
+    request = ExportRequest(
+        configuration=configuration, connection="HRDB", output=Path(folder) / "out", settings=settings
+    )
+    done = export_connection(request).rows
+    return done, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+print(json.dumps([export(10_000), export(200_000)]))
+"""
+
+
+@pytest.mark.parametrize("driver", ["sqlite", "postgresql+psycopg", "postgresql+psycopg2"])
+def test_memory_does_not_grow_with_the_result(
+    driver: str, request: pytest.FixtureRequest, configuration: Configuration, tmp_path: Path
+) -> None:
+    """A hundred megabytes of rows, in a process of its own, whose memory is that of the driver too."""
+    numbers, text = "generate_series(1, ROWS) AS n(i)", "repeat('x', 500)"
+    if driver == "sqlite":
+        numbers = (
+            "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ROWS) SELECT i FROM n)"
+        )
+        text = "printf('%500s', 'x')"
+    databases: Databases = request.getfixturevalue(f"{driver.partition('+')[0]}_databases")
+    url = sa.make_url(databases.empty()).set(drivername=driver).render_as_string(hide_password=False)
+    query = f"SELECT i AS id, {text} AS text FROM {numbers}"
+
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(tmp_path), url, query],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    (few, before), (many, after) = json.loads(done.stdout)
+    assert (few, many) == (10_000, 200_000)
+    assert after - before < 20, "megabytes"
 
 
 # ---------------------------------------------------------------------------------------------- settings
