@@ -341,6 +341,55 @@ def test_after_a_complete_from_other_files_everything_must_be_exported_once(
     assert office.published == office.source
 
 
+def test_each_connection_of_a_connector_has_its_own_place(tmp_path: Path) -> None:
+    def versions() -> dict[str, int]:
+        store = CookieStore(tmp_path / "work", "HR")
+        found = {name: store.current(name) for name in ("A", "B")}
+        return {name: json.loads(c.text)["value"] for name, c in found.items() if c and c.text}
+
+    def export(name: str, version: int) -> dict[str, Path]:
+        path = tmp_path / f"{name}.csv"
+        path.write_text(f"command,id\nINSERT,{version}\n", encoding="utf-8")
+        store = CookieStore(tmp_path / "work", "HR")
+        store.forget_former(store.keep(name, f'{{"value": {version}}}', {path.name: path}, incremental=True))
+        return {path.name: path}
+
+    def publish(batch: str, files: dict[str, Path]) -> None:
+        store = CookieStore(tmp_path / "work", "HR")
+        exports = store.exports_of(files)
+        store.mark(exports, batch)
+        store.switch(exports)
+
+    files = export("A", 1) | export("B", 1)
+    publish("first", files)
+    assert versions() == {"A": 1, "B": 1}
+    export("A", 2)  # and the export of B fails: its former file is sent once more
+    publish("second", files)
+    assert versions() == {"A": 2, "B": 1}
+    export("B", 2)
+    export("B", 3)  # the prepare in between was skipped
+    publish("third", files)
+    assert versions() == {"A": 2, "B": 3}
+
+
+def test_a_batch_made_just_before_the_process_ended_counts_but_one_that_was_not_does_not(
+    office: Office,
+) -> None:
+    start = office.cookie
+    store = CookieStore(office.folder / "work", "HR")
+    office.change()
+    office.export()
+    exports = store.exports_of({"HRDB.csv": office.folder / "out" / "HRDB.csv"})
+    store.mark(exports, "batch")
+
+    store.settle({"another"})
+    assert office.cookie == start
+    store.mark(exports, "batch")
+    store.settle({"another", "batch"})
+
+    assert office.cookie != start
+
+
 def test_a_cookie_that_cannot_be_read_is_told(office: Office) -> None:
     path = office.folder / "work" / "HR" / "cookies" / "hrdb" / "current.json"
     path.write_text("{", encoding="utf-8")
