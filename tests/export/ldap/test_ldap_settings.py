@@ -95,6 +95,22 @@ def test_servers_take_from_the_connection_what_they_have_not(tmp_path: Path) -> 
     ]
 
 
+def test_the_airflow_connection_wins_over_the_file(tmp_path: Path) -> None:
+    section = {
+        "Server": "file.example.com",
+        "BaseDN": "DC=file",
+        "Servers": [{"BaseDN": "DC=own"}, {"Server": "own"}],
+    }
+    (tmp_path / "appsettings.agent.json").write_text(json.dumps({"Connections": {"Directory": section}}))
+
+    settings = read(tmp_path, Host="airflow.example.com", Schema="DC=airflow")
+
+    assert [(s.address, s.base) for s in settings.servers] == [
+        ("ldap://airflow.example.com", "DC=own"),
+        ("ldap://own", "DC=airflow"),
+    ]
+
+
 def test_settings_of_the_packages_of_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     settings = read(
         tmp_path,

@@ -30,6 +30,7 @@ from airflow_provider_idm.synchronization.export.ldap.results import (
     DirectoryRefusedError,
     refused,
 )
+from airflow_provider_idm.synchronization.export.ldap.tls import DirectoryTls
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -71,7 +72,7 @@ class Directory:
     def __init__(self, connection: str, server: Server, settings: LdapSettings) -> None:
         self._settings = settings
         self._server = server
-        self._tls = _Tls(server)
+        self._tls = DirectoryTls(server)
         try:
             known = ldap3.Server(
                 server.address,
@@ -334,38 +335,6 @@ class Directory:
         return ExportUnavailableError(
             f"{self.place}: cannot connect ({_describe(error)}). Is it running, and are Server and Port right?"
         )
-
-
-class _Tls(ldap3.Tls):
-    """TLS with the checks of Python's own default: certificate, name and a protocol that is no longer weak."""
-
-    def __init__(self, server: Server) -> None:
-        super().__init__(validate=ssl.CERT_REQUIRED if server.verify else ssl.CERT_NONE)
-        self.host = ""
-        self.failure: Exception | None = None
-        try:
-            self._context = ssl.create_default_context(cafile=server.ca)
-        except (OSError, ssl.SSLError) as error:
-            raise ExportError(
-                f"server {server.address}: the file {server.ca} of CACertificates cannot be read as certificates in PEM "
-                f"form: {error}"
-            ) from error
-        if not server.verify:
-            logger.warning(
-                "server %s: its certificate is not checked (VerifyCertificate is false)", server.address
-            )
-            self._context.check_hostname = False
-            self._context.verify_mode = ssl.CERT_NONE
-
-    def wrap_socket(self, connection: ldap3.Connection, do_handshake: bool = False) -> None:
-        """Encrypt a connection, and remember why if it cannot be: the library does not tell."""
-        try:
-            connection.socket = self._context.wrap_socket(
-                connection.socket, server_hostname=self.host, do_handshake_on_connect=do_handshake
-            )
-        except (OSError, ValueError) as error:
-            self.failure = error
-            raise
 
 
 def _describe(error: BaseException) -> str:

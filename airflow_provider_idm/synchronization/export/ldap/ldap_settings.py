@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_idm.synchronization.export.settings import Settings
+from airflow_provider_idm.synchronization.export.settings import APPSETTINGS, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -288,20 +288,24 @@ def _members(
         Settings(settings.connection, settings.folder, own).warn_of_unknown(
             (*known, *(alias for first in known for alias in _ALIASES.get(first, ())))
         )
-        for first in known:
-            if any(alias.casefold() in own for alias in _ALIASES.get(first, ())):
-                own.setdefault(first.casefold(), own[_first_set(own, first)])
-        members.append(Settings(settings.connection, settings.folder, {**inherited, **own}))
+        spellings = [_spellings(first) for first in known]
+        replaced = {name for names in spellings if names & own.keys() for name in names}
+        taken = {name: setting for name, setting in inherited.items() if name not in replaced}
+        members.append(Settings(settings.connection, settings.folder, {**taken, **own}))
     return members
 
 
-def _first_set(own: dict[str, tuple[str, Any, str]], name: str) -> str:
-    return next(alias.casefold() for alias in (name, *_ALIASES.get(name, ())) if alias.casefold() in own)
+def _spellings(name: str) -> set[str]:
+    """Return all names of a setting, in lower case."""
+    return {spelling.casefold() for spelling in (name, *_ALIASES.get(name, ()))}
 
 
 def _written(settings: Settings, name: str) -> str:
-    """Return the setting's name or, if it is not set, the other name by which it is."""
-    return next((alias for alias in (name, *_ALIASES.get(name, ())) if _is_set(settings, alias)), name)
+    """Return the name by which a setting is set; of several that of the Airflow connection, which wins over the file."""
+    names = [alias for alias in (name, *_ALIASES.get(name, ())) if _is_set(settings, alias)]
+    return min(
+        names, key=lambda alias: settings.values[alias.casefold()][2].endswith(APPSETTINGS), default=name
+    )
 
 
 def _is_set(settings: Settings, name: str) -> bool:
