@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from airflow_provider_idm.configuration.definitions_jobs import SQL_SOURCES
 from airflow_provider_idm.configuration.model import Step, TaskElement, TaskOverride
 
 if TYPE_CHECKING:
     from airflow_provider_idm.configuration.model import Configuration, Job, JobChild
 
 _DISPLAY_NAME = re.compile(r"DisplayName_L([0-9]+)", re.IGNORECASE)
+_LEVEL = re.compile(r"-?[0-9]{1,18}")
+_SQL_SOURCES = frozenset(name.casefold() for name in SQL_SOURCES)
 
 
 def job_tasks(configuration: Configuration, job: Job) -> list[TaskElement]:
@@ -53,8 +56,9 @@ def _resolve(configuration: Configuration, child: JobChild) -> TaskElement | Non
 
 
 def _override(task: TaskElement, override: TaskOverride) -> TaskElement:
-    given = {name.casefold(): value for name, value in override.attributes.items()}
-    kept = {name: value for name, value in task.attributes.items() if name.casefold() not in given}
+    given = {name.casefold(): value.strip() for name, value in override.attributes.items()}
+    replaced = given.keys() | (_SQL_SOURCES if _names_sql_source(given) else frozenset())
+    kept = {name: value for name, value in task.attributes.items() if name.casefold() not in replaced}
     merged = replace(
         task,
         location=override.location,
@@ -63,10 +67,21 @@ def _override(task: TaskElement, override: TaskOverride) -> TaskElement:
     )
     return replace(
         merged,
-        level=int(given["level"]) if given.get("level") else task.level,
+        level=_level(given, default=task.level),
         agent=given.get("agent") or task.agent,
         continue_on_error=merged.get_bool("ContinueOnError", default=task.continue_on_error),
     )
+
+
+def _names_sql_source(given: Mapping[str, str]) -> bool:
+    """Tell whether an override names a command or a file: each takes the place of the other."""
+    return any(given.get(name) for name in _SQL_SOURCES)
+
+
+def _level(given: Mapping[str, str], *, default: int) -> int:
+    """Return the level that an override gives; a wrong one, reported where it stands, counts as none."""
+    written = given.get("level", "")
+    return int(written) if _LEVEL.fullmatch(written) else default
 
 
 def _display_names(attributes: Mapping[str, str]) -> dict[int, str]:

@@ -309,6 +309,21 @@ def test_two_jobs_with_one_dag_id_are_an_error_of_both(generated) -> None:
     assert "idm-config-error" in dags["HR_job"].tags
 
 
+@pytest.mark.parametrize("level", ["first", "1.5", "²", "9" * 5000])
+def test_a_wrong_level_of_an_override_breaks_its_job_alone(generated, level: str) -> None:
+    override = f'<SynchronizeTaskOverride Identifier="S" Level="{level}" />'
+    broken = f'<Job Identifier="Broken" DisplayName_L1="Broken">{override}</Job>'
+    text = f"<ConfigurationFile>\n{broken}\n</ConfigurationFile>"
+
+    dags = generated(A=text, Jobs=job())
+
+    assert {name: "idm-config-error" in dag.tags for name, dag in dags.items()} == {
+        "Broken": True,
+        "HR_job": False,
+    }
+    assert "A.xml:2: SynchronizeTaskOverride S: Level=" in dags["Broken"].doc_md
+
+
 def test_the_job_of_a_file_that_cannot_be_read_keeps_its_dag(generated) -> None:
     dags = generated(Jobs=job().replace("</ConfigurationFile>", ""))
 

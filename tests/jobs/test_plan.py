@@ -145,6 +145,28 @@ def test_an_override_changes_the_given_attributes_and_no_others(job) -> None:
     assert task.display_names[1] == "Other"
 
 
+@pytest.mark.parametrize(
+    ("written", "given"),
+    [
+        ('SQLCommand="select 1"', 'SQLInputFile="all.sql"'),
+        ('SQLInputFile="one.sql"', 'SQLCommand="select 2"'),
+    ],
+)
+def test_an_override_may_name_a_file_of_sql_instead_of_a_command_and_the_other_way_round(
+    job, written: str, given: str
+) -> None:
+    (task,) = job(
+        f'<InvokeSqlCommandTaskOverride Identifier="Q" {given} />',
+        definitions=f'<InvokeSqlCommandTask Identifier="Q" DisplayName_L1="Q" OutputPath="out" {written} />',
+    )
+
+    found = {
+        f'{name}="{task.task.get(name)}"' for name in ("SQLCommand", "SQLInputFile") if task.task.get(name)
+    }
+    assert found == {given}
+    assert task.task.get("OutputPath") == "out"
+
+
 def test_a_step_run_twice_gets_a_number(job) -> None:
     children = '<Step Identifier="S" DisplayName_L1="S" />' * 2
 
