@@ -125,7 +125,8 @@ def test_a_file_of_sql_is_found_from_the_configuration_folder(
     fill(url, *PERSONS)
     sql = Path(configuration.folder) / "person.sql"
     sql.write_text(
-        "-- who there is; all of them\nSELECT id FROM person\nWHERE name LIKE 'Q%';\n", encoding="utf-8"
+        "-- who there is; all of them\nSELECT id FROM person\nWHERE name LIKE 'Q%'; -- one; two\n",
+        encoding="utf-8",
     )
 
     assert read(export(SqlFile="person.sql")) == {"HRDB.csv": "id\n1\n"}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import sqlparse
 
 from airflow_provider_idm.errors import ExportError
+from airflow_provider_idm.synchronization.export.sql.parameters import says_something
 from airflow_provider_idm.synchronization.export.sql.stream import begin, commit, run
 from airflow_provider_idm.synchronization.export.sql.writing import write_result
 
@@ -70,7 +71,7 @@ def run_command(database: Database, command: Command) -> tuple[ExportedFile, ...
 def split(text: str) -> list[str]:
     """Return the statements of a text, without those that are nothing but comments."""
     found = [statement.strip() for statement in sqlparse.split(text)]
-    return [s for s in found if sqlparse.format(s, strip_comments=True).strip("; \t\r\n")]
+    return [statement for statement in found if says_something(statement)]
 
 
 def _run_all(

@@ -55,6 +55,12 @@ def uses(statement: str, name: str) -> bool:
     return any(match["name"] == name for match in _TOKEN.finditer(statement))
 
 
+def says_something(statement: str) -> bool:
+    """Tell whether a statement is more than comments."""
+    bare = _TOKEN.sub(lambda match: "" if match[0].startswith(("--", "/*")) else match[0], statement)
+    return bool(bare.strip("; \t\r\n"))
+
+
 def only_reads(statement: str) -> bool:
     """Tell whether a statement is a single query, of which a database may keep the result and give it out in parts."""
     bare = _TOKEN.sub(lambda match: match[0] if match[0] == "%" else " ", statement).strip().rstrip("; \n\t")
