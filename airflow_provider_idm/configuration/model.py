@@ -258,14 +258,14 @@ class TaskElement:
     attributes: Mapping[str, str]
     depends_on: tuple[str, ...] = ()
     xml: str = ""
+    _values: Mapping[str, str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_values", {k.casefold(): v for k, v in self.attributes.items()})
 
     def get(self, name: str) -> str | None:
         """Return an attribute without space around it, the name in any case; None if it is absent or empty."""
-        wanted = name.casefold()
-        for key, value in self.attributes.items():
-            if key.casefold() == wanted:
-                return value.strip() or None
-        return None
+        return self._values.get(name.casefold(), "").strip() or None
 
     def get_bool(self, name: str, *, default: bool = False) -> bool:
         """Return a boolean attribute (``true/false/1/0`` in any case; checked when the configuration was read)."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import get_parsing_context
 
+from airflow_provider_idm.configuration.collector import without_garbage_collection
 from airflow_provider_idm.configuration.concerns import Concerns
 from airflow_provider_idm.configuration.names import dag_id
 from airflow_provider_idm.configuration.read import check_configuration
@@ -102,7 +103,8 @@ def generate_dags(
             ),
         ),
     )
-    dags = _Generation(settings, only=get_parsing_context().dag_id).run()
+    with without_garbage_collection():
+        dags = _Generation(settings, only=get_parsing_context().dag_id).run()
     for identifier, dag in dags.items():
         if loader:
             dag.fileloc = str(loader)

@@ -62,7 +62,9 @@ class Graph:
             if planned.condition is not None and not operator.doc_md:
                 operator.doc_md = _told(planned.condition)
             before = [self._operators[name] for name in planned.upstream]
-            operator.set_upstream([*before, *(ended[name] for name in planned.after_end)])
+            before += [ended[name] for name in planned.after_end]
+            if before:
+                operator.set_upstream(before)
         if plan.guarded:
             self._guard([self._operators[name] for name in plan.guarded])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from typing import TYPE_CHECKING, Final, Literal
 
 from airflow_provider_idm.configuration.arguments import parse_mode
@@ -99,6 +100,11 @@ class _Planning:
         self.ranks = [number if task.level < 0 else task.level for number, task in enumerate(tasks)]
         self.parents = _parents(tasks, self.ranks)
         self.ids = _task_ids(tasks)
+        self.modes: dict[str, set[SynchronizationMode]] = {}
+        for task, connector in zip(tasks, connectors, strict=True):
+            if task.element == PREPARE:
+                mode = parse_mode(task.get("SynchronizationMode") or "")
+                self.modes.setdefault((connector or "").casefold(), set()).add(mode)
 
     def run(self) -> JobPlan:
         arrangement = arrange([self._place(number) for number in range(len(self.tasks))])
@@ -172,11 +178,7 @@ class _Planning:
         return max(prepares, key=lambda other: (self.ranks[other], other), default=None)
 
     def _exports_changes(self, number: int) -> bool:
-        modes = {
-            parse_mode(task.get("SynchronizationMode") or "")
-            for other, task in enumerate(self.tasks)
-            if task.element == PREPARE and self._same_connector(number, other)
-        }
+        modes = self.modes.get((self.connectors[number] or "").casefold())
         return modes == {SynchronizationMode.INCREMENTAL} if modes else self.job.is_incremental
 
     def _same_connector(self, number: int, other: int) -> bool:
@@ -238,7 +240,7 @@ def _task_ids(tasks: Sequence[TaskElement]) -> list[str]:
     ids = []
     for task in tasks:
         name = dag_id(task.identifier)
-        candidates = (name, *(f"{name}_{number}" for number in range(2, len(tasks) + 2)))
+        candidates = chain((name,), (f"{name}_{number}" for number in count(2)))
         free = next(candidate for candidate in candidates if candidate.casefold() not in used)
         used.add(free.casefold())
         ids.append(free)

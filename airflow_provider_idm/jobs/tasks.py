@@ -82,7 +82,8 @@ class TaskMaker:
             **given,
             **common,
         )
-        made.condition = planned.condition
+        if planned.condition is not None:
+            made.condition = planned.condition
         return made
 
 
