@@ -1,6 +1,7 @@
 """Which errors of a configuration concern whom, so that one broken file does not stop everything.
 
-The rule is simple and errs on the safe side. An error inside a job, scaffolding or task definition concerns that one.
+The rule is simple and errs on the safe side. An error inside a job, scaffolding or task definition concerns that one;
+inside a second one of the same identifier, the one that is used.
 Any other error concerns every connector that its file mentions: by the connector's name, or by that of a connection,
 entity type or association of its. So a file that cannot be parsed at all still stops those for which it may have held
 a mapping. An error whose file mentions no connector concerns everything.
@@ -16,11 +17,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_provider_idm.configuration.model import TaskElement
+from airflow_provider_idm.configuration.definitions_jobs import JOB
+from airflow_provider_idm.configuration.model import Job, Scaffolding, TaskElement
 from airflow_provider_idm.configuration.names import same, suggestion
 from airflow_provider_idm.configuration.problems import configuration_error, errors_of
 from airflow_provider_idm.configuration.read import check_configuration
 from airflow_provider_idm.configuration.resolve import connector_mappings
+from airflow_provider_idm.configuration.spans import spans
 from airflow_provider_idm.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -30,11 +33,9 @@ if TYPE_CHECKING:
         Connection,
         EntityAssociationMapping,
         EntityTypeMapping,
-        Job,
-        Location,
         Problem,
-        Scaffolding,
     )
+    from airflow_provider_idm.configuration.spans import Span
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Concerns:
         places: tuple[Job | Scaffolding | TaskElement, ...] = (element, *tasks)
         found = set(self._of_everything)
         for place in places:
-            found.update(self._inside(self._whole(place)))
+            found.update(self._inside(place))
         for connector in connectors:
             found.update(self._of_connectors.get(connector.casefold(), ()))
         return tuple(self.errors[number] for number in sorted(found))
@@ -72,24 +73,42 @@ class Concerns:
         """Every error."""
         return errors_of(self.configuration.problems)
 
-    def _whole(self, element: Job | Scaffolding | TaskElement) -> Job | Scaffolding | TaskElement:
-        """Return the scaffolding that made an element, which has no text of its own, or the element."""
-        return element if element.xml else self._scaffoldings.get(element.location, element)
-
-    @cached_property
-    def _scaffoldings(self) -> dict[Location, Scaffolding]:
-        """The scaffoldings by place; the longest of those that begin on one line."""
-        by_length = sorted(self.configuration.scaffoldings, key=lambda one: one.xml.count("\n"))
-        return {scaffolding.location: scaffolding for scaffolding in by_length}
-
     def _inside(self, element: Job | Scaffolding | TaskElement) -> Iterator[int]:
         """Return the errors that lie inside an element, by number."""
-        lines = self._lines.get(element.location.file, [])
-        first, last = _span(element)
-        for line, number in lines[bisect_left(lines, (first, -1)) :]:
-            if line > last:
-                break
-            yield number
+        for span, numbers in self._of_places.get((element.location.file, element.location.line), ()):
+            if span.is_of(element):
+                yield from numbers
+        if not isinstance(element, Scaffolding):
+            kind = JOB.name if isinstance(element, Job) else element.element
+            yield from self._of_names.get((kind, element.identifier.casefold()), ())
+
+    @cached_property
+    def _spans(self) -> list[tuple[str, Span, list[int]]]:
+        """The jobs, scaffoldings and tasks of the files that have errors, by file, with the errors inside them."""
+        found = []
+        for file, lines in self._lines.items():
+            for span in spans(Path(self.configuration.folder), file):
+                first, last = (bisect_left(lines, (line, -1)) for line in (span.first, span.last + 1))
+                if first < last:
+                    found.append((file, span, [number for _, number in lines[first:last]]))
+        return found
+
+    @cached_property
+    def _of_places(self) -> dict[tuple[str, int], list[tuple[Span, list[int]]]]:
+        """The errors inside elements, by the file and line where these begin: there may be several."""
+        found: dict[tuple[str, int], list[tuple[Span, list[int]]]] = {}
+        for file, span, numbers in self._spans:
+            found.setdefault((file, span.first), []).append((span, numbers))
+        return found
+
+    @cached_property
+    def _of_names(self) -> dict[tuple[str, str], list[int]]:
+        """The errors inside jobs and task definitions, by element and identifier (in lower case)."""
+        found: dict[tuple[str, str], list[int]] = {}
+        for _, span, numbers in self._spans:
+            if span.identifier and not span.in_job:
+                found.setdefault((span.element, span.identifier), []).extend(numbers)
+        return found
 
     @cached_property
     def _lines(self) -> dict[str, list[tuple[int, int]]]:
@@ -102,13 +121,7 @@ class Concerns:
     @cached_property
     def _outside(self) -> list[int]:
         """The errors that lie in no job, scaffolding or task, by number."""
-        configuration = self.configuration
-        elements: tuple[Job | Scaffolding | TaskElement, ...] = (
-            *(job for job in configuration.jobs.values() if job.scaffolding is None),
-            *configuration.scaffoldings,
-            *(task for task in configuration.tasks.values() if task.xml),
-        )
-        inside = {number for element in elements for number in self._inside(element)}
+        inside = {number for _, _, numbers in self._spans for number in numbers}
         return [number for number in range(len(self.errors)) if number not in inside]
 
     @cached_property
@@ -214,16 +227,6 @@ def require_connector(configuration: Configuration, connector: str) -> None:
             f"the configuration in {configuration.folder} has no connector {connector}"
             f"{suggestion(connector, configuration.connectors)}"
         )
-
-
-def _span(element: Job | Scaffolding | TaskElement) -> tuple[int, int]:
-    """Return the first and the last line of an element.
-
-    A tag written over several lines is kept as one, so that the end may come out too early: the error then counts as
-    one outside, which concerns more.
-    """
-    first = element.location.line
-    return first, first + element.xml.strip().count("\n")
 
 
 def _any_of(names: Iterable[str]) -> re.Pattern[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_idm.configuration.concerns import Concerns, read_connector
+from airflow_provider_idm.configuration.problems import errors_of
 from airflow_provider_idm.configuration.read import check_configuration
 from airflow_provider_idm.errors import ConfigurationError
 from benchmarks.parse_configuration import write_configuration
@@ -98,6 +99,45 @@ def test_an_error_inside_a_job_concerns_that_job_alone(folder: Path) -> None:
 
     assert concerned_jobs(folder) == {"AD_Job"}
     read_connector(folder, "AD")
+
+
+def test_tags_of_several_lines_are_inside_their_job_too(folder: Path) -> None:
+    replace(
+        folder / "Jobs.xml",
+        '<SynchronizeTask Identifier="HR_Job_S" DisplayName_L1="S"',
+        '<SynchronizeTask\n Identifier="HR_Job_S"\n DisplayName_L1="S"',
+    )
+    replace(
+        folder / "Jobs.xml", 'Connector="HR" />', 'Connector="HR"><TaskDependsOnTask\n/></SynchronizeTask>'
+    )
+
+    assert concerned_jobs(folder) == {"HR_Job"}
+
+
+def test_a_second_job_of_an_identifier_concerns_the_first_alone(folder: Path) -> None:
+    second = job("HR_Job", "HR").replace("HR_Job_S", "Other").replace("/>", 'Orphans="perhaps" />')
+    replace(folder / "Jobs.xml", "</ConfigurationFile>", f"{second}</ConfigurationFile>")
+
+    assert concerned_jobs(folder) == {"HR_Job"}
+    read_connector(folder, "HR")
+
+
+def test_a_job_without_an_identifier_concerns_no_other(folder: Path) -> None:
+    nameless = job("New", "HR").replace('Identifier="New" ', "")
+    replace(folder / "Jobs.xml", "</ConfigurationFile>", f"{nameless}</ConfigurationFile>")
+
+    assert errors_of(check_configuration(folder).problems)
+    assert concerned_jobs(folder) == set()
+
+
+def test_a_second_definition_of_a_task_concerns_the_jobs_that_run_it(folder: Path) -> None:
+    task = '<SynchronizeTask Identifier="T" DisplayName_L1="S" Connector="HR" />\n'
+    replace(folder / "Jobs.xml", "</ConfigurationFile>", f"{task}{task}</ConfigurationFile>")
+    configuration = check_configuration(folder)
+    concerns = Concerns(configuration)
+
+    assert concerned_jobs(folder) == set()
+    assert concerns.of_element(configuration.jobs["HR_Job"], ["HR"], [configuration.tasks["T"]])
 
 
 def test_an_error_whose_file_mentions_no_connector_concerns_everything(folder: Path) -> None:
