@@ -145,6 +145,9 @@ class _Arranging:
         return self._without_implied(number, strict, lenient, watched)
 
     def _without_implied(self, number: int, strict: int, lenient: int, watched: int) -> Links:
+        place = self.places[number]
+        # What lies between may end early, as soon as anything before it failed: what decides must have ended itself.
+        decisive = _bits(place.parents) if place.goes_on else 0
         stopping = awaited = 0
         for other in _numbers(strict):
             stopping |= self.stopping[other]
@@ -153,7 +156,7 @@ class _Arranging:
             awaited |= self.awaited[other]
         kept = Links(
             frozenset(_numbers(strict & ~stopping)),
-            frozenset(_numbers(lenient & ~awaited)),
+            frozenset(_numbers(lenient & (~awaited | decisive))),
             frozenset(_numbers(watched)),
         )
         self.stopping[number] = strict | stopping
