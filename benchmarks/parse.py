@@ -3,9 +3,10 @@
     python -m benchmarks.parse [--connectors 30] [--jobs 300] [--repetitions 7] [--json]
 
 The same DAGs are made by ``generate_dags`` from XML, by one Python file written by hand, and by dag-factory from YAML
-(if it is installed: ``pip install --group benchmarks``). Each is loaded in fresh processes, in turn; what counts is the
-time that it takes once ``airflow.sdk`` is imported, which all pay. Beforehand the DAGs are compared: the same tasks,
-operators, groups, trigger rules and edges, or the run ends. The last line is a worker, which needs one DAG.
+(if it is in ``.bench/dag-factory``, where ``make bench-parse`` puts it). Each is loaded in fresh processes, in turn;
+what counts is the time that it takes once ``airflow.sdk`` is imported, which all pay. Beforehand the DAGs are compared:
+the same tasks, operators, groups, trigger rules and edges, or the run ends. The last line is a worker, which needs one
+DAG.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import statistics
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,10 @@ GENERATED = "generate_dags, from XML"
 WRITTEN = "by hand, one Python file"
 FACTORY = "dag-factory, from YAML"
 WORKER = "generate_dags, a worker's one DAG"
-NO_FACTORY = "dag-factory is not installed: it was left out (pip install --group benchmarks)"
+FACTORY_FOLDER = (
+    ROOT / ".bench" / "dag-factory"
+)  # not in the environment: Airflow would load its plugin everywhere
+NO_FACTORY = "dag-factory is not in .bench/dag-factory and was left out: make bench-parse puts it there"
 
 
 @dataclass(frozen=True)
@@ -91,13 +94,15 @@ class Bench:
             Contender(GENERATED, self.folder / "generated.py"),
             Contender(WRITTEN, self.folder / "written.py"),
         ]
-        if find_spec("dagfactory") is not None:
+        if has_factory():
             found.append(Contender(FACTORY, self.folder / "factory.py"))
         return [*found, Contender(WORKER, self.folder / "generated.py", only=f"Job{self.jobs // 2 + 1:03}")]
 
     def load(self, contender: Contender, *options: str) -> Any:
         """Load a contender's DAG file in a process of its own; return what that prints."""
         context = {} if contender.only is None else {"_AIRFLOW_PARSING_CONTEXT_DAG_ID": contender.only}
+        if contender.name == FACTORY:
+            context["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(FACTORY_FOLDER)])
         command = [sys.executable, "-P", str(CHILD), str(contender.file), *options]
         return json.loads(run(command, self.environment | context).output.splitlines()[-1])
 
@@ -130,6 +135,10 @@ class Bench:
             )
             for contender in contenders
         ]
+
+
+def has_factory() -> bool:
+    return (FACTORY_FOLDER / "dagfactory").is_dir()
 
 
 def check_generated(found: Mapping[str, Any], jobs: int) -> None:
@@ -186,7 +195,7 @@ def main(arguments: list[str] | None = None) -> None:
     finally:
         if not given.keep:
             shutil.rmtree(folder, ignore_errors=True)
-    note = None if any(contender.name == FACTORY for contender in contenders) else NO_FACTORY
+    note = None if has_factory() else NO_FACTORY
     told = {
         "connectors": given.connectors,
         "jobs": given.jobs,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,11 @@ from benchmarks.parse import (
     WRITTEN,
     check_generated,
     first_difference,
+    has_factory,
 )
 from benchmarks.parse_configuration import TASKS, write_configuration
 
 ROOT = Path(__file__).parents[2]
-HAS_FACTORY = find_spec("dagfactory") is not None
 
 
 def dag(**changes: Any) -> dict[str, Any]:
@@ -62,9 +61,9 @@ def test_all_contenders_make_the_same_dags_and_are_measured(tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     dags = {result["name"]: result["dags"] for result in told["results"]}
-    assert dags == {GENERATED: 5, WRITTEN: 5} | ({FACTORY: 5} if HAS_FACTORY else {}) | {WORKER: 1}
+    assert dags == {GENERATED: 5, WRITTEN: 5} | ({FACTORY: 5} if has_factory() else {}) | {WORKER: 1}
     assert all(result["seconds"] > 0 and result["ratio"] > 0 for result in told["results"])
-    assert told["note"] == (None if HAS_FACTORY else NO_FACTORY)
+    assert told["note"] == (None if has_factory() else NO_FACTORY)
     assert json.loads((tmp_path / "parse.json").read_text(encoding="utf-8")) == told
     assert [path.name for path in tmp_path.iterdir()] == ["parse.json"]
 
