@@ -17,6 +17,8 @@ _CONNECTION = re.compile(r"[^\W\d_](?:[^\W_]|[.-])*")
 _NOT_IN_DAG_IDS = re.compile(r"[^\w.-]")
 MAX_LENGTH: Final = 200
 """Bytes of an identifier that names files: leaves room for ``.duplicates.csv`` and the like."""
+MAX_ID_LENGTH: Final = 250
+"""Characters of a DAG id or task id: Airflow takes no longer ones."""
 _ALIKE: Final = 0.5
 """How much of two names must be the same: half, so that HX still suggests HR."""
 

@@ -46,7 +46,10 @@ class DagSettings:
         if agent is None or not self.agent_queues:
             return None
         if isinstance(self.agent_queues, Mapping):
-            return self.agent_queues.get(agent)
+            wanted = agent.casefold()
+            return next(
+                (queue for name, queue in self.agent_queues.items() if name.casefold() == wanted), None
+            )
         return agent
 
 

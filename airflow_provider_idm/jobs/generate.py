@@ -13,7 +13,7 @@ from airflow.sdk import get_parsing_context
 
 from airflow_provider_idm.configuration.collector import without_garbage_collection
 from airflow_provider_idm.configuration.concerns import Concerns
-from airflow_provider_idm.configuration.names import dag_id
+from airflow_provider_idm.configuration.names import MAX_ID_LENGTH, dag_id
 from airflow_provider_idm.configuration.read import check_configuration
 from airflow_provider_idm.configuration.scaffolding import scaffolding_job_identifier, unread_job_identifiers
 from airflow_provider_idm.jobs.dag import DagSettings, display_name, job_dag
@@ -188,7 +188,8 @@ class _Generation:
                 name, [f"{job.location}: job {job.identifier!r} has the same DAG id as another: {name}"]
             )
         self.names.setdefault(name, display_name(job))
-        self.makers.setdefault(name, lambda: job_dag(configuration, job, self.settings))
+        if len(name) <= MAX_ID_LENGTH:
+            self.makers.setdefault(name, lambda: job_dag(configuration, job, self.settings))
         return errors
 
     def _collect_windows_without_job(self, configuration: Configuration) -> None:
@@ -232,7 +233,9 @@ class _Generation:
         return shown
 
     def _refuse(self, name: str, reasons: list[str] | tuple[str, ...]) -> None:
-        known = self.reasons.setdefault(name, [])
+        """Make a DAG one that says why it cannot run; what can be no DAG id is said by another."""
+        shown = name if len(name) <= MAX_ID_LENGTH else GENERAL_PLACEHOLDER
+        known = self.reasons.setdefault(shown, [])
         known += [reason for reason in reasons if reason not in known]
 
 

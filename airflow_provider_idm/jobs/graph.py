@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.standard.operators.empty import EmptyOperator
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 ENDED: Final = "__ended"
 ALL_SUCCEEDED: Final = "all_succeeded"
 _LOG_LEVELS: Final = ("DEBUG", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", None)
+_MAX_LENGTH: Final = 200  # of the ids of groups, as Airflow has it; those of tasks may be longer
 _ONE_AT_A_TIME: Final = "max_active_tis_per_dag"
 _ENDED_DOC: Final = (
     "Succeeds when `{}` has ended, even if it failed (`ContinueOnError`), and lets others go on."
@@ -41,6 +43,7 @@ class Graph:
         self._settings = settings
         self._groups: dict[str, TaskGroup] = {}
         self._operators: dict[str, BaseOperator] = {}
+        self._taken: set[str] = set()
         self._common = {
             "idm_conn_id": settings.idm_conn_id,
             "configuration": str(settings.folder),
@@ -52,6 +55,7 @@ class Graph:
 
         :raises JobError: if a task cannot become an operator.
         """
+        self._taken = {task.task_id.casefold() for task in plan.tasks}
         self._group(plan)
         ended: dict[str, BaseOperator] = {}
         for planned in plan.tasks:
@@ -70,16 +74,20 @@ class Graph:
 
     def _make(self, planned: PlannedTask) -> BaseOperator:
         common: dict[str, Any] = dict(self._common)
-        if (queue := self._settings.queue(planned.task.agent or self._job.agent)) is not None:
+        if (queue := self._queue(planned.task.agent or self._job.agent)) is not None:
             common["queue"] = queue
         if planned.task.element != SYNCHRONIZE and _ONE_AT_A_TIME not in self._settings.default_args:
             common[_ONE_AT_A_TIME] = 1  # a synchronize may wait long for a person, and must hold up nobody
         return self._settings.tasks.make(planned, self._dag, **common)
 
+    def _queue(self, agent: str | None) -> str | None:
+        known = self._configuration.agents.get(agent) if agent else None
+        return self._settings.queue(known.identifier if known else agent)
+
     def _end_of(self, operator: BaseOperator) -> BaseOperator:
         end = EmptyOperator(
             dag=self._dag,
-            task_id=f"{operator.task_id}{ENDED}",
+            task_id=self._free(operator.task_id, ENDED),
             task_display_name=f"{operator.task_display_name}: ended",
             trigger_rule="all_done",
             doc_md=_ENDED_DOC.format(operator.task_id),
@@ -88,10 +96,9 @@ class Graph:
         return end
 
     def _guard(self, operators: list[BaseOperator]) -> None:
-        taken = {*self._operators, *(group.group_id for group in self._groups.values() if group.group_id)}
         EmptyOperator(
             dag=self._dag,
-            task_id=_free(ALL_SUCCEEDED, taken),
+            task_id=self._free(ALL_SUCCEEDED),
             task_display_name="All succeeded",
             trigger_rule="none_failed",
             doc_md=_GUARD_DOC,
@@ -102,14 +109,11 @@ class Graph:
         names = {task.connector.casefold(): task.connector for task in plan.tasks if task.connector}
         if len(names) < 2:
             return
-        taken = {task.task_id for task in plan.tasks}
         for key, name in names.items():
             connector = self._configuration.connectors.get(name)
             written = connector.identifier if connector else name
-            group_id = _free(dag_id(written), taken)
-            taken.add(group_id)
             self._groups[key] = TaskGroup(
-                group_id,
+                self._free(dag_id(written).replace(".", "_")),  # no dots in the ids of groups
                 dag=self._dag,
                 prefix_group_id=False,
                 group_display_name=_display_name(connector, written),
@@ -118,6 +122,14 @@ class Graph:
 
     def _group_of(self, connector: str | None) -> AbstractContextManager[object]:
         return self._groups.get((connector or "").casefold(), nullcontext())
+
+    def _free(self, name: str, ending: str = "") -> str:
+        """Return an id that nothing else has: the name with its ending, numbered if need be, cut if it is long."""
+        endings = chain((ending,), (f"{ending}_{number}" for number in count(2)))
+        candidates = (name[: _MAX_LENGTH - len(last)] + last for last in endings)
+        free = next(candidate for candidate in candidates if candidate.casefold() not in self._taken)
+        self._taken.add(free.casefold())
+        return free
 
 
 def _display_name(connector: Connector | None, identifier: str) -> str:
@@ -141,10 +153,3 @@ def _told(condition: Condition) -> str:
             "another connector's failure stopped it."
         )
     return "\n\n".join(lines)
-
-
-def _free(name: str, taken: set[str]) -> str:
-    """Return a name that no task has: the name itself, or numbered."""
-    known = {other.casefold() for other in taken}
-    candidates = (name, *(f"{name}_{number}" for number in range(2, len(known) + 3)))
-    return next(candidate for candidate in candidates if candidate.casefold() not in known)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain, count
+from itertools import count
 from typing import TYPE_CHECKING, Final, Literal
 
 from airflow_provider_idm.configuration.arguments import parse_mode
 from airflow_provider_idm.configuration.enums import SynchronizationMode
-from airflow_provider_idm.configuration.names import dag_id, same
+from airflow_provider_idm.configuration.names import MAX_ID_LENGTH, dag_id, same
 from airflow_provider_idm.jobs.order import Arrangement, Place, arrange
 from airflow_provider_idm.jobs.steps import job_tasks, task_connector, unknown_steps
 from airflow_provider_idm.operators.condition import Condition, Watched
@@ -235,13 +235,25 @@ def _parents(tasks: Sequence[TaskElement], ranks: Sequence[int]) -> list[frozens
 
 
 def _task_ids(tasks: Sequence[TaskElement]) -> list[str]:
-    """Return a task id for each task: its identifier, numbered from the second on."""
-    used: set[str] = set()
-    ids = []
-    for task in tasks:
-        name = dag_id(task.identifier)
-        candidates = chain((name,), (f"{name}_{number}" for number in count(2)))
-        free = next(candidate for candidate in candidates if candidate.casefold() not in used)
+    """Return a task id for each task: its identifier, numbered from the second on.
+
+    :raises JobError: if Airflow would not take one.
+    """
+    names = [dag_id(task.identifier) for task in tasks]
+    used = {name.casefold() for name in names}  # X, X, X_2: the second is not X_2
+    seen: set[str] = set()
+    ids, reasons = [], []
+    for task, name in zip(tasks, names, strict=True):
+        free = name
+        if name.casefold() in seen:
+            numbered = (f"{name}_{number}" for number in count(2))
+            free = next(candidate for candidate in numbered if candidate.casefold() not in used)
         used.add(free.casefold())
+        seen.add(name.casefold())
         ids.append(free)
+        if len(free) > MAX_ID_LENGTH:
+            what = f"the id of {task.element} {free} has {len(free)} characters"
+            reasons.append(f"{task.location}: {what}, expected {MAX_ID_LENGTH} at most")
+    if reasons:
+        raise JobError(reasons)
     return ids

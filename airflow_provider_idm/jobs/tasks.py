@@ -63,7 +63,7 @@ class TaskMaker:
         """
         element = planned.task.element
         if (factory := self.registered.get(element)) is not None:
-            return _registered(factory, planned, dag)
+            return _registered(factory, planned, dag, common.get("queue"))
         parameters = _PARAMETERS.get(element)
         if parameters is None and self.strict:
             what = f"no operator is registered for {element} {planned.task.identifier!r}"
@@ -87,8 +87,11 @@ class TaskMaker:
         return made
 
 
-def _registered(factory: TaskFactory, planned: PlannedTask, dag: DAG) -> BaseOperator:
-    """Return the operator that an author's factory makes, made to keep the order and the conditions of the job."""
+def _registered(factory: TaskFactory, planned: PlannedTask, dag: DAG, queue: str | None) -> BaseOperator:
+    """Return the operator that an author's factory makes, made to keep the order and the conditions of the job.
+
+    :param queue: of the job's agent, for an operator that is given none of its own.
+    """
     task = planned.task
     place = f"{task.location}: {task.element} {task.identifier!r}"
     if task.identifier != planned.task_id:
@@ -107,6 +110,13 @@ def _registered(factory: TaskFactory, planned: PlannedTask, dag: DAG) -> BaseOpe
             f"what is registered for it made a task {operator.task_id!r}, expected the id {planned.task_id!r}"
         )
         raise JobError([f"{place}: {what}: give the operator task_id=task.identifier"])
+    if not operator.has_dag():  # type: ignore[no-untyped-call]
+        operator.dag = dag
+    elif operator.dag is not dag:
+        what = f"what is registered for it returned a task of the DAG {operator.dag.dag_id}"
+        raise JobError([f"{place}: {what}, expected a new operator each time"])
+    if queue is not None and operator.queue == BaseOperator.queue:
+        operator.queue = queue
     operator.trigger_rule = planned.trigger_rule  # type: ignore[assignment]  # a text serves as well
     if isinstance(operator, IdmOperator):
         operator.condition = planned.condition

@@ -324,6 +324,82 @@ def test_a_wrong_level_of_an_override_breaks_its_job_alone(generated, level: str
     assert "A.xml:2: SynchronizeTaskOverride S: Level=" in dags["Broken"].doc_md
 
 
+def test_a_job_whose_identifier_is_too_long_for_a_dag_is_shown_and_others_live_on(generated) -> None:
+    other = FULFILL.replace("Other", "O" * 251)
+
+    dags = generated(Jobs=job(), More=other)
+
+    assert dags["HR_job"].tags == {"idm"}
+    assert set(dags) == {"HR_job", "idm_configuration_error"}
+    assert "the identifier has 251 characters, expected 250 at most" in dags["idm_configuration_error"].doc_md
+
+
+def test_a_task_whose_identifier_is_too_long_is_named_with_its_place(generated) -> None:
+    dags = generated(Jobs=job().replace('Identifier="S"', f'Identifier="{"S" * 251}"'))
+
+    assert "Jobs.xml:4: the id of SynchronizeTask SSS" in dags["HR_job"].doc_md
+    assert "has 251 characters, expected 250 at most" in dags["HR_job"].doc_md
+
+
+def test_a_connector_with_dots_has_a_group_too(generated) -> None:
+    more = '<ConfigurationFile><Connector Identifier="A.D" DisplayName_L1="Directory" /></ConfigurationFile>'
+    text = job().replace(
+        "</Job>", '<SynchronizeTask Identifier="D" DisplayName_L1="D" Connector="A.D" /></Job>'
+    )
+
+    dag = generated(Jobs=text, More=more)["HR_job"]
+
+    assert {group.group_id for group in dag.task_group.get_task_group_dict().values() if group.group_id} == {
+        "HR",
+        "A_D",
+    }
+
+
+@pytest.mark.parametrize("queues", ["True", '{"PARIS": "Paris"}'])
+def test_what_is_registered_runs_on_the_queue_of_its_agent_too(generated, queues: str) -> None:
+    agent = '<ConfigurationFile><Agent Identifier="Paris" DisplayName_L1="Paris" /></ConfigurationFile>'
+    loader = f"""\
+from airflow.providers.standard.operators.empty import EmptyOperator
+
+from airflow_provider_idm import generate_dags
+
+
+def make(task, dag):
+    own = {{"queue": "own"}} if task.get("Own") else {{}}
+    return EmptyOperator(task_id=task.identifier, **own)
+
+
+generate_dags("conf", agent_queues={queues}, task_operators={{"FulfillTask": make}})
+"""
+    tasks = '<FulfillTask Identifier="F" DisplayName_L1="F" /><FulfillTask Identifier="G" DisplayName_L1="G" Own="1" />'
+    text = f'<Job Identifier="J" DisplayName_L1="J" Agent="paris">{tasks}</Job>'
+
+    dag = generated(loader, Agents=agent, Jobs=f"<ConfigurationFile>{text}</ConfigurationFile>")["J"]
+
+    assert {task.task_id: task.queue for task in dag.tasks} == {"F": "Paris", "G": "own"}
+
+
+def test_an_operator_can_be_registered_for_one_job_only(generated) -> None:
+    loader = """\
+from functools import cache
+
+from airflow.providers.standard.operators.empty import EmptyOperator
+
+from airflow_provider_idm import generate_dags
+
+make = cache(lambda identifier: EmptyOperator(task_id=identifier))
+
+generate_dags("conf", task_operators={"FulfillTask": lambda task, dag: make(task.identifier)})
+"""
+    first = '<Job Identifier="A" DisplayName_L1="A"><FulfillTask Identifier="F" DisplayName_L1="F" /></Job>'
+    second = '<Job Identifier="B" DisplayName_L1="B"><Step Identifier="F" /></Job>'
+
+    dags = generated(loader, Jobs=f"<ConfigurationFile>{first}\n{second}</ConfigurationFile>")
+
+    assert dags["A"].task_ids == ["F"]
+    assert "returned a task of the DAG A, expected a new operator each time" in dags["B"].doc_md
+
+
 def test_the_job_of_a_file_that_cannot_be_read_keeps_its_dag(generated) -> None:
     dags = generated(Jobs=job().replace("</ConfigurationFile>", ""))
 

@@ -173,6 +173,12 @@ def test_a_step_run_twice_gets_a_number(job) -> None:
     assert shape(job(children, definitions=synchronize("S"))) == [("S", (), None), ("S_2", ("S",), None)]
 
 
+def test_a_number_is_none_that_another_task_has_for_its_name(job) -> None:
+    children = '<Step Identifier="S" DisplayName_L1="S" />' * 2 + synchronize("S_2")
+
+    assert [task.task_id for task in job(children, definitions=synchronize("S"))] == ["S", "S_3", "S_2"]
+
+
 def depends(task: str, element: str, *parents: str) -> str:
     """Give a task element parents."""
     children = "".join(f'<TaskDependsOnTask ParentTask="{parent}" />' for parent in parents)

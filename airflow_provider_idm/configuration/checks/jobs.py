@@ -8,7 +8,7 @@ from airflow_provider_idm.configuration.checks.order import check_cycles, check_
 from airflow_provider_idm.configuration.checks.runs import Run, runs_of
 from airflow_provider_idm.configuration.definitions_jobs import INVOKE_SQL_COMMAND, SQL_SOURCES
 from airflow_provider_idm.configuration.model import TaskElement, TaskOverride
-from airflow_provider_idm.configuration.names import dag_id, same
+from airflow_provider_idm.configuration.names import MAX_ID_LENGTH, dag_id, same
 
 if TYPE_CHECKING:
     from airflow_provider_idm.configuration.checks.context import Context
@@ -78,6 +78,9 @@ def _check_scaffolding(context: Context, scaffolding: Scaffolding) -> None:
 
 
 def _check_dag_id(context: Context, job: Job, dag_ids: dict[str, Job]) -> None:
+    if len(job.identifier) > MAX_ID_LENGTH:
+        message = f"the identifier has {len(job.identifier)} characters, expected {MAX_ID_LENGTH} at most"
+        context.problems.error(job.location, f"Job {job.identifier}: {message}")
     first = dag_ids.setdefault(dag_id(job.identifier), job)
     if first is not job:
         message = (
