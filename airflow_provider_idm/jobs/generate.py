@@ -6,6 +6,7 @@ import inspect
 import logging
 import re
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 GENERAL_PLACEHOLDER = "idm_configuration_error"
 _JOB = re.compile(r"<(?:\w+:)?Job\b[^<>]*?\bIdentifier\s*=\s*([\"'])(?P<identifier>[^\"'<>]+)\1")
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 
 log = logging.getLogger(__name__)
 
@@ -222,10 +224,12 @@ class _Generation:
         shown = []
         for error in errors:
             try:
-                text = (self.settings.folder / error.location.file).read_text("utf-8", errors="replace")
+                data = (self.settings.folder / error.location.file).read_bytes()
             except OSError:
                 continue
-            written = (match["identifier"] for match in _JOB.finditer(text))
+            # without zeros UTF-16 becomes readable enough
+            text = _COMMENT.sub("", data.replace(b"\0", b"").decode("utf-8", errors="replace"))
+            written = (unescape(match["identifier"]).strip() for match in _JOB.finditer(text))
             for identifier in (*written, *unread_job_identifiers(text)):
                 if identifier not in configuration.jobs:
                     self._refuse(dag_id(identifier), [str(error)])

@@ -407,6 +407,24 @@ def test_the_job_of_a_file_that_cannot_be_read_keeps_its_dag(generated) -> None:
     assert "Jobs.xml" in dags["HR_job"].doc_md
 
 
+def test_the_job_of_a_broken_file_is_found_whatever_its_encoding_and_escapes(
+    generated, airflow_home: AirflowHome
+) -> None:
+    text = '<?xml version="1.0" encoding="utf-16"?><ConfigurationFile><Job Identifier="A &amp; B"><!-- HR'
+    generated()
+    (airflow_home.dags / "conf" / "Broken.xml").write_bytes(text.encode("utf-16"))
+
+    assert "A___B" in vars(airflow_home.load(LOADER))
+
+
+def test_a_job_in_a_comment_is_none(generated) -> None:
+    text = '<!-- <Job Identifier="Old" /> --><Connector Identifier="X" DisplayName_L1="X" IsDeactivated="perhaps" />'
+
+    assert list(generated(More=f"<ConfigurationFile>{text}</ConfigurationFile>")) == [
+        "idm_configuration_error"
+    ]
+
+
 def test_errors_that_concern_no_job_are_shown_too(generated) -> None:
     dags = generated(Jobs="<ConfigurationFile>")
 
