@@ -14,12 +14,19 @@ from airflow_provider_idm.configuration import check_configuration
 from airflow_provider_idm.configuration.enums import Deactivation
 from airflow_provider_idm.configuration.model import Configuration, Connection, Location
 from airflow_provider_idm.configuration.names import Identifiers
-from airflow_provider_idm.errors import ConfigurationError, ExportError, SourceFileError
+from airflow_provider_idm.errors import (
+    ConfigurationError,
+    ExportError,
+    ExportUnavailableError,
+    SourceFileError,
+)
 from airflow_provider_idm.synchronization.export import (
     ExportedFile,
     ExportJob,
     ExportRequest,
     ExportResult,
+    csv_copy,
+    csv_exporter,
     export_connection,
     exporter_for,
     register_exporter,
@@ -434,6 +441,24 @@ def test_broken_appsettings_are_named_with_their_line(conf: Path, tmp_path: Path
     (conf / "appsettings.agent.json").write_text('{"Connections": {"HR-Persons": "p.csv"}}')
     with pytest.raises(ExportError, match=r'expected a JSON object in "Connections" / "HR-Persons"'):
         export_connection(request)
+
+
+@pytest.mark.parametrize("late", ["3,Chioma\n", '3,"Chi'], ids=["a whole row", "half a row"])
+def test_a_file_that_is_written_to_meanwhile_is_not_taken_for_a_whole_one(
+    late: str, export: Export, conf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deliver_more(source: Path, target: Path, source_format: csv_copy.CsvFormat) -> ExportedFile:
+        with source.open("a", encoding="utf-8") as file:
+            file.write(late)
+        return csv_copy.copy_csv(source, target, source_format)
+
+    export("id,name\n1,Ada\n")
+    monkeypatch.setattr(csv_exporter, "copy_csv", deliver_more)
+
+    with pytest.raises(ExportUnavailableError, match=r"persons\.csv changed while it was read"):
+        export("id,name\n1,Ada\n2,Grace\n")
+
+    assert (tmp_path / "ExportOutput" / "HR-Persons.csv").read_text(encoding="utf-8") == "id,name\n1,Ada\n"
 
 
 def test_a_connection_cannot_export_onto_its_input(export: Export, tmp_path: Path) -> None:

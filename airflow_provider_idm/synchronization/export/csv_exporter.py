@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from airflow_provider_idm.synchronization.export.csv_copy import CsvFormat, copy_csv
 from airflow_provider_idm.synchronization.export.exporter import Exported
-from airflow_provider_idm.synchronization.export.source_path import INCREMENTAL, find_source
+from airflow_provider_idm.synchronization.export.source_path import INCREMENTAL, find_source, unchanged
 
 if TYPE_CHECKING:
     from airflow_provider_idm.synchronization.export.exporter import ExportedFile, ExportJob
@@ -32,6 +32,7 @@ def export_csv(job: ExportJob) -> list[ExportedFile] | Exported:
 
     :raises ExportError: if a setting or the file is missing.
     :raises airflow_provider_idm.errors.SourceFileError: if the file is not the CSV that the settings say.
+    :raises airflow_provider_idm.errors.ExportUnavailableError: if the file is written to while it is read.
     """
     settings = job.settings
     settings.warn_of_unknown(SETTINGS)
@@ -42,7 +43,9 @@ def export_csv(job: ExportJob) -> list[ExportedFile] | Exported:
         raise settings.error(
             name, f"{source} is the source file itself: a connection cannot export onto its input"
         )
-    files = [copy_csv(source, target, _format(settings))]
+    source_format = _format(settings)
+    with unchanged(source):
+        files = [copy_csv(source, target, source_format)]
     return Exported(files, cookie=None, incremental=True) if name == INCREMENTAL else files
 
 

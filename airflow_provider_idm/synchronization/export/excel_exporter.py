@@ -17,7 +17,7 @@ from airflow_provider_idm.synchronization.export.excel_workbook import cell_name
 from airflow_provider_idm.synchronization.export.exporter import Exported, ExportedFile
 from airflow_provider_idm.synchronization.export.extras import missing_extra
 from airflow_provider_idm.synchronization.export.settings import read_options
-from airflow_provider_idm.synchronization.export.source_path import INCREMENTAL, find_source
+from airflow_provider_idm.synchronization.export.source_path import INCREMENTAL, find_source, unchanged
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,12 +62,13 @@ def export_excel(job: ExportJob) -> list[ExportedFile] | Exported:
 
     :raises ExportError: if a setting, the file, a sheet that a mapping reads, or the extra is missing.
     :raises SourceFileError: if the file is not a workbook that can be read.
+    :raises airflow_provider_idm.errors.ExportUnavailableError: if the file is written to while it is read.
     """
     settings = job.settings
     settings.warn_of_unknown(SETTINGS)
     name, path = find_source(job)
     try:
-        with open_workbook(path) as workbook:
+        with unchanged(path), open_workbook(path) as workbook:
             options = _sheet_options(settings, workbook, path)
             sheets = _sheets(job, workbook, options)
             exported = [_export_sheet(job, path, workbook, sheet) for sheet in sheets]

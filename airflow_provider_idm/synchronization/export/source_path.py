@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from airflow_provider_idm.errors import ExportError
+from airflow_provider_idm.errors import ExportError, ExportUnavailableError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from airflow_provider_idm.synchronization.export.exporter import ExportJob
     from airflow_provider_idm.synchronization.export.settings import Settings
 
@@ -29,6 +32,37 @@ def find_source(job: ExportJob) -> tuple[str, Path]:
     incremental = job.incremental and not _COMPLETE_ONLY.search(job.connection.package)
     name = INCREMENTAL if incremental and settings.path(INCREMENTAL) else "Path"
     return name, _find(settings, name)
+
+
+@contextmanager
+def unchanged(path: Path) -> Iterator[None]:
+    """Read a source within this: one that is written to meanwhile may be half a file, with half of the accounts.
+
+    :raises ExportUnavailableError: if it was written to; whatever else is wrong with it may be right then.
+    """
+    before = _state(path)
+    try:
+        yield
+    except Exception:
+        _check_state(path, before)
+        raise
+    _check_state(path, before)
+
+
+def _check_state(path: Path, before: tuple[int, ...]) -> None:
+    if _state(path) != before:
+        raise ExportUnavailableError(
+            f"{path} changed while it was read, so that nothing was exported; try again once it has been delivered as a "
+            "whole (written under another name first, then renamed)"
+        ) from None
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return ()
+    return (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
 
 def _find(settings: Settings, name: str) -> Path:
