@@ -82,6 +82,10 @@ class CookieStore:
         """
         return next(iter(_read_all([self._of(connection) / _CURRENT])), None)
 
+    def knows(self, connection: str) -> bool:
+        """Tell whether anything is kept of a connection's exports."""
+        return any(self._of(connection).glob("*.json"))
+
     def keep(
         self, connection: str, text: str | None, files: Mapping[str, Path], *, incremental: bool
     ) -> Cookie:
@@ -131,19 +135,32 @@ class CookieStore:
 
         :param files: each source file that is read, by name; None for one that is no file.
         """
-        hashes: dict[str, str] = {}
+        hashes = _Hashes(files)
 
         def is_from(cookie: Cookie) -> bool:
             read = [name for name in cookie.files if name in files]
-            for name in read:
-                if name not in hashes and (path := files[name]) is not None:
-                    hashes[name] = sha256_of(path)
-            return bool(read) and all(hashes.get(name) == cookie.files[name] for name in read)
+            return bool(read) and all(hashes[name] == cookie.files[name] for name in read)
 
         found = []
         for folder in self._folders():
             newest_first = sorted(_read_all(folder.glob("*.json")), key=lambda c: c.made_at, reverse=True)
             found += [cookie for cookie in newest_first if is_from(cookie)][:1]
+        return found
+
+    def origins_of(self, files: Mapping[str, Path | None]) -> dict[str, Cookie]:
+        """Return by source file the last export that wrote it as it is now, whatever became of the others it wrote.
+
+        :param files: as for ``exports_of``.
+        """
+        hashes = _Hashes(files)
+        found: dict[str, Cookie] = {}
+        for folder in self._folders():
+            for cookie in sorted(_read_all(folder.glob("*.json")), key=lambda c: c.made_at):
+                found |= {
+                    name: cookie
+                    for name, kept in cookie.files.items()
+                    if name in files and hashes[name] == kept
+                }
         return found
 
     def mark(self, exports: Iterable[Cookie], batch: str) -> None:
@@ -188,6 +205,19 @@ class CookieStore:
 
     def _folders(self) -> list[Path]:
         return sorted(p for p in self._folder.iterdir() if p.is_dir()) if self._folder.is_dir() else []
+
+
+class _Hashes(dict[str, "str | None"]):
+    """SHA-256 of source files by name, worked out when asked for; None for one that is no file."""
+
+    def __init__(self, files: Mapping[str, Path | None]) -> None:
+        super().__init__()
+        self._files = files
+
+    def __missing__(self, name: str) -> str | None:
+        path = self._files[name]
+        self[name] = None if path is None else sha256_of(path)
+        return self[name]
 
 
 def _kept_aside(folder: Path) -> list[Path]:

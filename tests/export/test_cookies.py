@@ -319,6 +319,88 @@ def test_changes_are_never_taken_for_everything(office: Office) -> None:
     )
 
 
+def test_changes_are_not_compared_with_everything_either(office: Office) -> None:
+    start = office.cookie
+    office.change()
+    office.export()
+
+    with pytest.raises(
+        PrepareError, match=r"(?s)only what has changed.*Type None needs everything.*Type Changes"
+    ):
+        office.prepare(INCREMENTAL, type=SourceType.NONE)
+
+    assert office.cookie == start
+    office.prepare()
+    assert office.published == office.source
+
+
+def test_everything_is_never_taken_for_changes(office: Office) -> None:
+    office.settings["SqlCommand"] = str(office.settings["SqlCommand"]).replace(
+        "id,", "'INSERT' AS command, id,"
+    )
+    start = office.cookie
+    office.change()
+    office.export(COMPLETE)
+
+    with pytest.raises(
+        PrepareError, match="holds everything: connection HRDB was not exported incrementally"
+    ):
+        office.prepare(INCREMENTAL)
+
+    assert office.cookie == start
+    office.prepare(COMPLETE)
+    assert office.published == office.source
+
+
+def test_files_of_two_exports_that_ran_at_once_are_told_apart_one_by_one(tmp_path: Path) -> None:
+    files = {name: tmp_path / name for name in ("HRDB_Person.csv", "HRDB_Member.csv")}
+    for path in files.values():
+        path.write_text(f"command,{path.stem}\n", encoding="utf-8")
+    store = CookieStore(tmp_path / "work", "HR")
+    changes = store.keep("HRDB", "2", files, incremental=True)
+    files["HRDB_Person.csv"].write_text("id\n1\n", encoding="utf-8")  # by an export of everything
+
+    assert store.exports_of(files) == []
+    assert store.origins_of(files) == {"HRDB_Member.csv": changes}
+
+
+def test_a_complete_export_of_the_file_that_an_incremental_one_read_is_one_of_everything(
+    tmp_path: Path,
+) -> None:
+    conf = tmp_path / "Conf"
+    conf.mkdir()
+    (conf / "HR.xml").write_text(CONFIGURATION.replace("Usercube.SQL@", "Usercube.CSV@"), encoding="utf-8")
+    configuration = check_configuration(conf)
+    (tmp_path / "hr.csv").write_text("id,name\nP1,Quaderer\n", encoding="utf-8")
+
+    def export(*, incremental: bool) -> None:
+        export_connection(
+            ExportRequest(
+                configuration=configuration,
+                connection="HRDB",
+                output=tmp_path / "out",
+                settings={"Path": str(tmp_path / "hr.csv"), "PathIncremental": str(tmp_path / "hr.csv")},
+                incremental=incremental,
+                work=tmp_path / "work",
+            )
+        )
+
+    export(incremental=True)
+    export(incremental=False)
+
+    result = prepare(
+        PrepareRequest(
+            mappings=connector_mappings(configuration, "HR"),
+            mode=COMPLETE,
+            sources=tmp_path / "out",
+            exchange=Exchange.open(tmp_path / "exchange"),
+            work=tmp_path / "work",
+            threads=1,
+        )
+    )
+    assert result.as_dict()["files"]["Person"]["rows"] == 1
+
+
 def test_after_a_complete_from_other_files_everything_must_be_exported_once(
     office: Office, caplog: pytest.LogCaptureFixture
 ) -> None:

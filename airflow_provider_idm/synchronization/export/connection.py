@@ -91,7 +91,7 @@ def export_connection(request: ExportRequest) -> ExportResult:
         asked = exported.incremental if isinstance(done, Exported) else request.incremental
         files = transform(connection, exported.files, incremental=asked)
         kept = None
-        if cookies and (exported.cookie is not None or exported.incremental or cookies.current(name)):
+        if cookies and (exported.cookie is not None or exported.incremental or cookies.knows(name)):
             written = {file.path.name: file.path for file in files}
             kept = cookies.keep(name, exported.cookie, written, incremental=exported.incremental)
         result = ExportResult(connection=name, files=publish(files, request.output), incremental=asked)

@@ -38,21 +38,35 @@ class Exports:
         """Find the exports.
 
         :param sources: the file of each connection table; None if the table does not come from a file.
-        :raises PrepareError: if everything is to be sent, but a file holds only what changed.
+        :raises PrepareError: if everything is wanted, but a file holds only what changed, or the reverse.
         """
         files = {f"{table}.csv": path for table, path in sources.items()}
         self._read = list(files)
         self._found = self._store.exports_of(files)
-        if self._request.is_incremental:
-            return
-        for cookie in self._found:
-            if cookie.incremental:
-                name = next(name for name in cookie.files if name in files)
-                raise PrepareError(
-                    f"{files[name]} holds only what has changed: connection {cookie.connection} was exported "
-                    f"incrementally. A {self._request.mode.name.capitalize()} needs everything; export the connection "
-                    "again with IgnoreCookieFile (idm export without --incremental)"
-                )
+        for name, cookie in self._store.origins_of(files).items():
+            self._check(f"{files[name]}", cookie)
+
+    def _check(self, file: str, cookie: Cookie) -> None:
+        """Refuse a list of changes that would be taken for everything, and everything taken for a list of changes."""
+        request = self._request
+        if cookie.incremental and not request.reads_changes:
+            mode = request.mode.name.capitalize()
+            needs = (
+                "An Incremental of Type None needs everything, and would take what is not there for deleted; give the "
+                "tasks the Type Changes (ActiveDirectory for a directory), or export"
+                if request.is_incremental
+                else f"A {mode} needs everything; export"
+            )
+            raise PrepareError(
+                f"{file} holds only what has changed: connection {cookie.connection} was exported incrementally. "
+                f"{needs} the connection again with IgnoreCookieFile (idm export without --incremental)"
+            )
+        if request.reads_changes and not cookie.incremental and cookie.text is not None:
+            raise PrepareError(
+                f"{file} holds everything: connection {cookie.connection} was not exported incrementally. As a list of "
+                "changes it would not tell what was deleted; export the connection again without IgnoreCookieFile (idm "
+                "export --incremental), or prepare a Complete"
+            )
 
     def before_publishing(self, batch: str) -> None:
         """Note which batch is about to be published; nothing of one that only a plan reads."""
