@@ -25,6 +25,7 @@ from airflow_provider_idm.synchronization.export import (
     ExportJob,
     ExportRequest,
     ExportResult,
+    Settings,
     csv_copy,
     csv_exporter,
     export_connection,
@@ -402,6 +403,25 @@ def test_wrong_settings_say_which_and_where(
 ) -> None:
     with pytest.raises(ExportError, match=message):
         export("A\n1\n", **appsettings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("ConnectionString", {"Password": "s3cret"}, "expected a text, found an object"),
+        ("Password", 53237, "expected a text, found something else"),
+        ("ValuesToTrim", {"Password": "s3cret"}, "expected a list of texts, found an object"),
+        ("NumberOfLinesToSkip", ["s3cret"], "expected a whole number, 0 or more, found a list"),
+    ],
+)
+def test_messages_never_repeat_what_may_be_a_secret(name: str, value: object, shown: str) -> None:
+    settings = Settings("HR", Path("Conf"), {name.casefold(): (name, value, "the extra")})
+    read = settings.texts if name == "ValuesToTrim" else settings.count if name[0] == "N" else settings.text
+
+    with pytest.raises(ExportError) as caught:
+        read(name)
+
+    assert str(caught.value) == f"connection HR: setting {name} of the extra: {shown}"
 
 
 def test_a_setting_that_nothing_reads_is_warned_of(export: Export, caplog: pytest.LogCaptureFixture) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_idm.configuration.names import suggestion
 from airflow_provider_idm.errors import ExportError
@@ -18,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 APPSETTINGS = "appsettings.agent.json"
 """Looked for in the configuration folder, then in the folder that holds it."""
+
+_SECRET: Final = re.compile("password|secret|token|connectionstring|key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Settings:
         if value is None or value == "":
             return None
         if not isinstance(value, str):
-            raise self.error(name, f"expected a text, found {json.dumps(value)}")
+            raise self.error(name, f"expected a text, found {_shown(name, value)}")
         return value
 
     def flag(self, name: str) -> bool:
@@ -56,7 +59,7 @@ class Settings:
             return False
         if text in {"true", "1"}:
             return True
-        raise self.error(name, f"expected true or false, found {json.dumps(value)}")
+        raise self.error(name, f"expected true or false, found {_shown(name, value)}")
 
     def count(self, name: str) -> int:
         """Return a whole number that is not negative, 0 if it is not set.
@@ -71,7 +74,7 @@ class Settings:
         except ValueError:
             number = None
         if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-            raise self.error(name, f"expected a whole number, 0 or more, found {json.dumps(value)}")
+            raise self.error(name, f"expected a whole number, 0 or more, found {_shown(name, value)}")
         return number
 
     def texts(self, name: str) -> tuple[str, ...]:
@@ -82,7 +85,7 @@ class Settings:
         value = self.value(name)
         items = [value] if isinstance(value, str) else value or []
         if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
-            raise self.error(name, f"expected a list of texts, found {json.dumps(value)}")
+            raise self.error(name, f"expected a list of texts, found {_shown(name, value)}")
         return tuple(item for item in items if item)
 
     def path(self, name: str) -> str | None:
@@ -123,7 +126,7 @@ class Settings:
                 members[key] = member
             else:
                 raise self.error(
-                    name, f"expected an object of texts and objects, found {json.dumps(value)[:200]}"
+                    name, f"expected an object of texts and objects, found {_shown(name, value)}"
                 )
         return members
 
@@ -200,7 +203,7 @@ def read_options(settings: Settings, name: str) -> list[Settings]:
     if value is None or value == "":
         return []
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise settings.error(name, f"expected a list of objects, found {json.dumps(value)}")
+        raise settings.error(name, f"expected a list of objects, found {_shown(name, value)}")
     place = settings.place(name)
     return [
         Settings(
@@ -227,6 +230,15 @@ def _section(file: Path, connection: str) -> Mapping[str, Any]:
     if not isinstance(section, dict):
         raise ExportError(f'{file}: expected a JSON object in "Connections" / "{connection}"')
     return section
+
+
+def _shown(name: str, value: Any) -> str:
+    """Return what messages say of a value: never a secret, nor what an object or a list holds, which may be one."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list) and any(isinstance(item, str | dict | list) for item in value):
+        return "a list"
+    return "something else" if _SECRET.search(_normal(name)) else json.dumps(value)
 
 
 def _normal(name: str) -> str:
