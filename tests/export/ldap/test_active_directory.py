@@ -437,3 +437,34 @@ def test_increments_end_where_a_complete_would(
 
     ad.rename(STAFF, f"OU=team,{OTHERS}")
     assert life.run(SynchronizationMode.INCREMENTAL) == held(ad)
+
+
+def test_a_group_that_the_filter_finds_later_brings_its_members(
+    office: Office, settings: dict[str, Any], ad: FakeActiveDirectory, tmp_path: Path
+) -> None:
+    life = Life(office, settings, tmp_path)
+    late = f"CN=late,{GROUPS}"
+    ad.add(late, objectClass=["printQueue"], member=[user(1), user(2)])
+    assert life.run(SynchronizationMode.INITIAL) == held(ad)
+
+    ad.modify(late, "objectClass", "group")
+
+    assert life.run(SynchronizationMode.INCREMENTAL) == held(ad)
+
+
+def test_a_group_that_the_filter_loses_and_finds_again_has_the_members_of_now(
+    office: Office, settings: dict[str, Any], ad: FakeActiveDirectory, tmp_path: Path
+) -> None:
+    life = Life(office, settings, tmp_path)
+    lost = f"CN=lost,{GROUPS}"
+    ad.add(lost, objectClass=["group"], member=[user(1), user(2), user(3)])
+    assert life.run(SynchronizationMode.INITIAL) == held(ad)
+
+    ad.unlink(lost, "member", user(1))
+    ad.modify(lost, "objectClass", "printQueue")
+    assert life.run(SynchronizationMode.INCREMENTAL) == held(ad)
+    ad.unlink(lost, "member", user(2))
+    assert life.run(SynchronizationMode.INCREMENTAL) == held(ad)
+    ad.modify(lost, "objectClass", "group")
+
+    assert life.run(SynchronizationMode.INCREMENTAL) == held(ad)

@@ -161,8 +161,8 @@ class Directory:
         """Do one search, or one page of it; return its result and the entries.
 
         :param page_size: entries of a page; 0 for all at once.
-        :param plain: take the answer as it is: leave out references to other servers, and read no further values of
-            attributes of which the server gave a part alone.
+        :param plain: take the answer as it is: leave out references to other servers, read no further values of
+            attributes of which the server gave a part alone, and keep attributes that it gives without values.
         :raises ExportUnavailableError: if the server goes away.
         :raises ExportError: if it refuses the search or does not give all.
         """
@@ -181,7 +181,7 @@ class Directory:
             if answer["type"] == "searchResRef" and not plain:
                 self._refer(what, answer)
             elif answer["type"] == "searchResEntry":
-                entry = self._entry(answer)
+                entry = self._entry(answer, keep_empty=plain)
                 entries.append(entry if plain else self._complete(entry))
         return result, entries
 
@@ -238,12 +238,14 @@ class Directory:
             "on other servers"
         )
 
-    def _entry(self, answer: dict[str, Any]) -> Entry:
+    def _entry(self, answer: dict[str, Any], *, keep_empty: bool = False) -> Entry:
         try:
             dn = bytes(answer["raw_dn"]).decode("utf-8")
         except UnicodeDecodeError as error:
             raise ExportError(f"{self.place}: the name of an entry is not UTF-8, as LDAP wants it") from error
-        attributes = {name.lower(): values for name, values in answer["raw_attributes"].items() if values}
+        attributes = {
+            name.lower(): values for name, values in answer["raw_attributes"].items() if values or keep_empty
+        }
         for name in [name for name in attributes if name.endswith(";binary")]:
             attributes.setdefault(name.removesuffix(";binary"), attributes[name])
         return Entry(dn, attributes)

@@ -33,12 +33,14 @@ class Change:
     :param guid: its ``objectGUID``.
     :param deleted: whether it is gone.
     :param named: whether it is new, was renamed or moved.
+    :param changed: the attributes (in lower case) whose values changed, those that have none any more too.
     :param added: values that link attributes (in lower case) gained; ``removed``, that they lost.
     """
 
     guid: bytes
     deleted: bool
     named: bool
+    changed: frozenset[str]
     added: dict[str, list[bytes]]
     removed: dict[str, list[bytes]]
 
@@ -128,8 +130,9 @@ def _change(directory: Directory, entry: Entry) -> Change:
         raise ExportError(f"{directory.place}: a changed object came without its objectGUID")
     return Change(
         guid[0],
-        deleted=values.get("isdeleted", [b""])[0].upper() == b"TRUE",
+        deleted=b"TRUE" in [value.upper() for value in values.get("isdeleted", [])],
         named="name" in values,
+        changed=frozenset(values),
         added=_links(values, _ADDED),
         removed=_links(values, _REMOVED),
     )

@@ -23,7 +23,7 @@ from airflow_provider_idm.synchronization.export.ldap.dirsync import (
     normal,
     position,
 )
-from airflow_provider_idm.synchronization.export.ldap.ldap_settings import Scope, Search
+from airflow_provider_idm.synchronization.export.ldap.ldap_settings import EVERYTHING, Scope, Search
 from airflow_provider_idm.synchronization.export.ldap.results import NO_SUCH_OBJECT, DirectoryRefusedError
 from airflow_provider_idm.synchronization.export.ldap.values import parent_dn
 
@@ -82,26 +82,36 @@ class Follower:
         return cookie
 
     def _write(self, change: Change, search: Search, writers: list[TableWriter]) -> None:
-        now = None if change.deleted else self._read(change, search, writers)
+        # what the filter looks at has changed: the object may be found now, or not any more, with all its links
+        is_moved = not change.deleted and not change.changed.isdisjoint(_filtered(search))
+        now = None if change.deleted else self._read(change, search, writers, links=is_moved)
+        outside = None
+        if now is None and is_moved:
+            outside = self._read(change, replace(search, filter=EVERYTHING), writers, links=True)
         for writer in writers:
             links = {link.casefold() for link in writer.table.links}
             if now is None:
                 # gone, or not among what is searched any more
                 if not links:
                     writer.add(Entry("", {"objectguid": [change.guid]}), _DELETE)
+                elif outside is not None:
+                    writer.add(_with_links(outside, change.removed, links), _DELETE)
+                    writer.add(outside, _DELETE)
             elif links:
                 writer.add(_with_links(now, change.removed, links), _DELETE)
-                writer.add(_with_links(now, change.added, links), _INSERT)
+                writer.add(now if is_moved else _with_links(now, change.added, links), _INSERT)
             else:
                 writer.add(now, _INSERT)
         if now is not None and change.named:
             self._write_below(now.dn, search, writers)
 
-    def _read(self, change: Change, search: Search, writers: list[TableWriter]) -> Entry | None:
-        """Read an object as it is now, without its links; None if it is not among what is searched."""
+    def _read(
+        self, change: Change, search: Search, writers: list[TableWriter], *, links: bool
+    ) -> Entry | None:
+        """Read an object as it is now, with or without its links; None if it is not among what is searched."""
         one = Search(f"<GUID={change.guid.hex()}>", search.filter, Scope.BASE)
         try:
-            _, entries = self.directory.search(one, _attributes(writers, links=False))
+            _, entries = self.directory.search(one, _attributes(writers, links=links))
         except DirectoryRefusedError as error:
             if error.code == NO_SUCH_OBJECT:
                 return None
@@ -141,6 +151,11 @@ class Follower:
             raise ExportUnavailableError(
                 f"{self.directory.place}: an object went or got another name while its changes were read. Try again"
             ) from error
+
+
+def _filtered(search: Search) -> set[str]:
+    """Return the attributes that a filter looks at, in lower case."""
+    return {name.casefold() for name in _IN_FILTER.findall(search.filter)}
 
 
 def _attributes(writers: list[TableWriter], *, links: bool) -> list[str]:
