@@ -82,7 +82,9 @@ def _children(job: Node) -> tuple[JobChild, ...]:
             children.append(Step(node.identifier, node.location, node.values["Level"], _parents(node)))
         elif node.name.endswith(_OVERRIDE):
             element = node.name.removesuffix(_OVERRIDE)
-            children.append(TaskOverride(element, node.identifier, node.location, node.written))
+            children.append(
+                TaskOverride(element, node.identifier, node.location, node.written, _parents(node))
+            )
         else:
             children.append(build_task(node, None if node.identifier else _made_identifier(node, taken)))
     return tuple(children)

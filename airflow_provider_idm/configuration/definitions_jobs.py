@@ -28,6 +28,8 @@ _TASK_ATTRIBUTES = (
 )
 DEPENDENCY: Final = "TaskDependsOnTask"
 INVOKE_SQL_COMMAND: Final = "InvokeSqlCommandTask"
+PREPARE: Final = "PrepareSynchronizationTask"
+MODE: Final = "SynchronizationMode"
 SQL_SOURCES: Final = ("SQLCommand", "SQLInputFile")
 """The attributes of which an ``InvokeSqlCommandTask`` has exactly one."""
 _DEPENDENCIES = elements(
@@ -46,9 +48,9 @@ def _task(name: str, *attributes: Attribute, is_open: bool = False) -> Element:
 KNOWN_TASKS: Final = elements(
     _task("ExportTask", required("Connection"), flag("IgnoreCookieFile"), flag("InitMode")),
     _task(
-        "PrepareSynchronizationTask",
+        PREPARE,
         required("Connector"),
-        Attribute("SynchronizationMode", _MODE),
+        Attribute(MODE, _MODE),
         Attribute("Type", _SOURCE_TYPE),
         *(Attribute(name, text) for name in ("ColumnName", "WorkingDirectory", "SourcesDirectory")),
     ),
@@ -143,7 +145,7 @@ def override_definition(name: str) -> Element | None:
     if task is None:
         return None
     optional = {a.name: Attribute(a.name, a.kind) for a in task.attributes.values()}
-    return Element(name, optional | table(IDENTIFIER), open=task.open)
+    return Element(name, optional | table(IDENTIFIER), _DEPENDENCIES.get, open=task.open)
 
 
 def job_child_definition(name: str) -> Element | None:

@@ -288,12 +288,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class TaskOverride:
-    """``XxxTaskOverride`` of a job: task ``identifier`` of element ``element`` with other attributes."""
+    """``XxxTaskOverride`` of a job: task ``identifier`` of element ``element`` with other attributes.
+
+    ``depends_on`` comes on top of what the task depends on wherever it runs.
+    """
 
     element: str
     identifier: str
     location: Location
     attributes: Mapping[str, str]
+    depends_on: tuple[str, ...] = ()
 
 
 JobChild = TaskElement | Step | TaskOverride

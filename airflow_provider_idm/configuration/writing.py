@@ -91,7 +91,8 @@ def _child_lines(child: JobChild, indent: str) -> list[str]:
     if isinstance(child, TaskElement):
         return _task_lines(child, indent, child.attributes)
     if isinstance(child, TaskOverride):
-        return _element(f"{child.element}Override", child.attributes, [], indent)
+        parents = _dependencies(child.depends_on, indent)
+        return _element(f"{child.element}Override", child.attributes, parents, indent)
     return _step_lines(child, indent)
 
 

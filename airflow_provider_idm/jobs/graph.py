@@ -10,12 +10,12 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import TaskGroup
 
 from airflow_provider_idm.configuration.names import dag_id
-from airflow_provider_idm.jobs.plan import SYNCHRONIZE
+from airflow_provider_idm.jobs.plan import SERVER_TASKS, SYNCHRONIZE
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG, BaseOperator
 
-    from airflow_provider_idm.configuration.model import Configuration, Connector, Job
+    from airflow_provider_idm.configuration.model import Configuration, Connector, Job, TaskElement
     from airflow_provider_idm.jobs.dag import DagSettings
     from airflow_provider_idm.jobs.plan import JobPlan, PlannedTask
     from airflow_provider_idm.operators.condition import Condition
@@ -74,13 +74,15 @@ class Graph:
 
     def _make(self, planned: PlannedTask) -> BaseOperator:
         common: dict[str, Any] = dict(self._common)
-        if (queue := self._queue(planned.task.agent or self._job.agent)) is not None:
+        if (queue := self._queue(planned.task)) is not None:
             common["queue"] = queue
         if planned.task.element != SYNCHRONIZE and _ONE_AT_A_TIME not in self._settings.default_args:
             common[_ONE_AT_A_TIME] = 1  # a synchronize may wait long for a person, and must hold up nobody
         return self._settings.tasks.make(planned, self._dag, **common)
 
-    def _queue(self, agent: str | None) -> str | None:
+    def _queue(self, task: TaskElement) -> str | None:
+        """Return the queue of a task's agent: its own, or that of its job if the task is not one for the server."""
+        agent = task.agent or (None if task.element in SERVER_TASKS else self._job.agent)
         known = self._configuration.agents.get(agent) if agent else None
         return self._settings.queue(known.identifier if known else agent)
 

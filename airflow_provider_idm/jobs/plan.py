@@ -8,6 +8,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Final, Literal
 
 from airflow_provider_idm.configuration.arguments import parse_mode
+from airflow_provider_idm.configuration.definitions_jobs import MODE, PREPARE
 from airflow_provider_idm.configuration.enums import SynchronizationMode
 from airflow_provider_idm.configuration.names import MAX_ID_LENGTH, dag_id, same
 from airflow_provider_idm.jobs.order import Arrangement, Place, arrange
@@ -17,9 +18,10 @@ from airflow_provider_idm.operators.condition import Condition, Watched
 if TYPE_CHECKING:
     from airflow_provider_idm.configuration.model import Configuration, Job, TaskElement
 
-PREPARE: Final = "PrepareSynchronizationTask"
 SYNCHRONIZE: Final = "SynchronizeTask"
 SET_FLAG: Final = "SetRecentlyModifiedFlagTask"
+SERVER_TASKS: Final = frozenset({SYNCHRONIZE, SET_FLAG, "CreateDatabaseViewsTask", "DeployConfigurationTask"})
+"""Elements that work on the repository, which an agent may not reach."""
 
 TriggerRule = Literal["none_failed", "all_done"]
 
@@ -103,7 +105,7 @@ class _Planning:
         self.modes: dict[str, set[SynchronizationMode]] = {}
         for task, connector in zip(tasks, connectors, strict=True):
             if task.element == PREPARE:
-                mode = parse_mode(task.get("SynchronizationMode") or "")
+                mode = parse_mode(task.get(MODE) or "")
                 self.modes.setdefault((connector or "").casefold(), set()).add(mode)
 
     def run(self) -> JobPlan:
@@ -190,10 +192,10 @@ class _Planning:
 
 def _modes_missing(tasks: Sequence[TaskElement]) -> list[str]:
     return [
-        f"{task.location}: {task.element} {task.identifier!r} has no SynchronizationMode, expected Initial, Complete or "
+        f"{task.location}: {task.element} {task.identifier!r} has no {MODE}, expected Initial, Complete or "
         "Incremental"
         for task in tasks
-        if task.element == PREPARE and not task.get("SynchronizationMode")
+        if task.element == PREPARE and not task.get(MODE)
     ]
 
 

@@ -49,10 +49,8 @@ def _resolve(configuration: Configuration, child: JobChild) -> TaskElement | Non
     task = configuration.find_task(child.identifier)
     if task is None:
         return None
-    if isinstance(child, Step):
-        depends_on = (*task.depends_on, *child.depends_on)
-        return replace(task, level=child.level, location=child.location, depends_on=depends_on)
-    return _override(task, child)
+    task = replace(task, location=child.location, depends_on=(*task.depends_on, *child.depends_on))
+    return replace(task, level=child.level) if isinstance(child, Step) else _override(task, child)
 
 
 def _override(task: TaskElement, override: TaskOverride) -> TaskElement:
@@ -61,7 +59,6 @@ def _override(task: TaskElement, override: TaskOverride) -> TaskElement:
     kept = {name: value for name, value in task.attributes.items() if name.casefold() not in replaced}
     merged = replace(
         task,
-        location=override.location,
         attributes=kept | dict(override.attributes),
         display_names=dict(task.display_names) | _display_names(override.attributes),
     )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_idm.jobs.plan import PREPARE, SET_FLAG, SYNCHRONIZE, JobError
+from airflow_provider_idm.configuration.definitions_jobs import PREPARE
+from airflow_provider_idm.jobs.plan import SET_FLAG, SYNCHRONIZE, JobError
 from airflow_provider_idm.jobs.safeguards import Safeguards
 from airflow_provider_idm.operators.base import IdmOperator
 from airflow_provider_idm.operators.create_database_views import CreateDatabaseViewsTaskOperator
@@ -49,10 +50,16 @@ class TaskMaker:
 
     def problems(self) -> list[str]:
         """Return what is wrong with what was registered, for every job."""
+        what = "generate_dags(task_operators=…)"
+        names = [name for name in self.registered if not (isinstance(name, str) and name.endswith("Task"))]
+        others = {name: made for name, made in self.registered.items() if not callable(made)}
         return [
-            f"generate_dags(task_operators=…): {name!r} is no task element, expected a name such as FulfillTask"
-            for name in self.registered
-            if not (isinstance(name, str) and name.endswith("Task"))
+            *(f"{what}: {name!r} is no task element, expected a name such as FulfillTask" for name in names),
+            *(
+                f"{what}: what is registered for {name} is a {type(made).__name__}, expected a function of the task "
+                "and the DAG"
+                for name, made in others.items()
+            ),
         ]
 
     def make(self, planned: PlannedTask, dag: DAG, **common: Any) -> BaseOperator:
@@ -96,6 +103,7 @@ def _registered(factory: TaskFactory, planned: PlannedTask, dag: DAG, queue: str
     place = f"{task.location}: {task.element} {task.identifier!r}"
     if task.identifier != planned.task_id:
         task = replace(task, identifier=planned.task_id)
+    known = set(dag.task_ids)
     try:
         operator: object = factory(task, dag)
     except Exception as error:
@@ -115,25 +123,28 @@ def _registered(factory: TaskFactory, planned: PlannedTask, dag: DAG, queue: str
     elif operator.dag is not dag:
         what = f"what is registered for it returned a task of the DAG {operator.dag.dag_id}"
         raise JobError([f"{place}: {what}, expected a new operator each time"])
+    if others := sorted(set(dag.task_ids) - known - {planned.task_id}):
+        what = f"what is registered for it made more tasks than one ({', '.join(others)})"
+        raise JobError([f"{place}: {what}: the job would not know their place"])
     if queue is not None and operator.queue == BaseOperator.queue:
         operator.queue = queue
     operator.trigger_rule = planned.trigger_rule  # type: ignore[assignment]  # a text serves as well
-    if isinstance(operator, IdmOperator):
-        operator.condition = planned.condition
-    elif planned.condition is not None:
+    if planned.condition is not None:
         _check_first(operator, planned.condition)
     return operator
 
 
 def _check_first(operator: BaseOperator, condition: Condition) -> None:
-    """Have an operator that is not ours check a condition before it runs."""
-    own = operator.pre_execute
+    """Have an operator that an author made check a condition when it begins, but not when it resumes."""
+    own = operator.execute
 
-    def pre_execute(context: Any) -> None:
+    def execute(context: Any) -> Any:
         check_condition(condition, context)
-        own(context)
+        return own(context)
 
-    vars(operator)["pre_execute"] = pre_execute
+    vars(operator)["execute"] = execute
+    if operator.inherits_from_empty_operator:  # else no worker would run it
+        vars(operator)["inherits_from_empty_operator"] = False
 
 
 Parameters = tuple[type[IdmOperator], dict[str, Any]]

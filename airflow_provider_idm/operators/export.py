@@ -83,7 +83,9 @@ class ExportTaskOperator(IdmOperator):
         )
         if result.skipped is not None:
             self.log.warning("Nothing was exported: %s", result.skipped)
-        self.tell_effect(context, result.has_effect)
+        waits = known is not None and bool(hook.get_exchange().channel(known.connector).unfinished())
+        # Without rows there is nothing to prepare, unless that prepare is what gets an earlier batch synchronized.
+        self.tell_effect(context, result.has_effect or waits)
         return result.as_dict()
 
     def _check_connector(self, known: str) -> None:

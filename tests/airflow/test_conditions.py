@@ -203,6 +203,26 @@ def test_a_failure_of_a_task_without_connector_stops_all_that_comes_after_it(run
     assert "Skipped: task N, which comes before this one, failed." in log
 
 
+def test_an_operator_that_would_do_nothing_is_skipped_like_others(
+    airflow_home: AirflowHome, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Airflow's scheduler gives empty operators no worker."""
+    loader = LOADER.replace(
+        "def flag(task, dag):\n    return Probe(", "def flag(task, dag):\n    return Empty("
+    ).replace(', outcome="effect")\n\n\ngenerate', ")\n\n\ngenerate")
+    loader = "from airflow.providers.standard.operators.empty import EmptyOperator as Empty\n" + loader
+    flag = (
+        '<SetRecentlyModifiedFlagTask Identifier="F" DisplayName_L1="F">'
+        '<TaskDependsOnTask ParentTask="N" /></SetRecentlyModifiedFlagTask>'
+    )
+    text = f'<Job Identifier="J" DisplayName_L1="J">{probe("N", "none")}{flag}</Job>'
+    airflow_home.write("conf/Jobs.xml", f"<ConfigurationFile>{text}</ConfigurationFile>")
+
+    done = airflow_home.run(airflow_home.load(loader).J)
+
+    assert done.states == {"N": "success", "F": "skipped", "all_succeeded": "success"}
+
+
 def test_a_last_task_that_may_fail_fails_visibly_and_the_run_succeeds(run) -> None:
     state, states, _ = run(probe("A1", "fails", connector="A", more=MAY_FAIL))
 

@@ -134,7 +134,7 @@ def test_agents_become_queues_if_wanted(generated) -> None:
 
     dags = generated(loader, Agents=agent, Jobs=job('Agent="Paris"'))
 
-    assert {task.queue for task in dags["HR_job"].tasks} == {"Paris"}
+    assert {task.task_id: task.queue for task in dags["HR_job"].tasks} == {"P": "Paris", "S": "default"}
 
 
 def test_without_being_asked_tasks_stay_on_the_default_queue(generated) -> None:
@@ -214,6 +214,10 @@ generate_dags("conf", task_operators={"FulfillTask": fulfill}, strict=True)
         ("lambda task, dag: 1 / 0", "failed: ZeroDivisionError: division by zero"),
         ("lambda task, dag: None", "returned NoneType, expected an operator"),
         ("lambda task, dag: Empty(task_id='X', dag=dag)", "made a task 'X', expected the id 'F'"),
+        (
+            "lambda task, dag: [Empty(task_id=name, dag=dag) for name in ('X', 'F')][1]",
+            "made more tasks than one (X): the job would not know their place",
+        ),
     ],
 )
 def test_what_is_registered_but_makes_no_operator_breaks_its_jobs_alone(
@@ -240,6 +244,14 @@ def test_only_names_of_task_elements_can_be_registered(generated, name: str) -> 
     dags = generated(loader, Jobs=job())
 
     assert f"generate_dags(task_operators=…): {name!r} is no task element" in dags["HR_job"].doc_md
+
+
+def test_only_functions_can_be_registered(generated) -> None:
+    loader = LOADER.replace('"conf"', '"conf", task_operators={"FulfillTask": None}')
+
+    dags = generated(loader, Jobs=job())
+
+    assert "what is registered for FulfillTask is a NoneType, expected a function" in dags["HR_job"].doc_md
 
 
 # ------------------------------------------------------------------------------------------------------ task groups
@@ -337,7 +349,7 @@ def test_a_job_whose_identifier_is_too_long_for_a_dag_is_shown_and_others_live_o
 def test_a_task_whose_identifier_is_too_long_is_named_with_its_place(generated) -> None:
     dags = generated(Jobs=job().replace('Identifier="S"', f'Identifier="{"S" * 251}"'))
 
-    assert "Jobs.xml:4: the id of SynchronizeTask SSS" in dags["HR_job"].doc_md
+    assert "Jobs.xml:4: Job HR job: the task SSS" in dags["HR_job"].doc_md
     assert "has 251 characters, expected 250 at most" in dags["HR_job"].doc_md
 
 

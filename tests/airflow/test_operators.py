@@ -156,6 +156,26 @@ def test_an_export_reads_the_airflow_connection_named_like_the_connection(
     assert len(persons(airflow_home, configuration)) == 3
 
 
+def test_an_export_without_a_change_has_an_effect_only_while_a_batch_waits(
+    hr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "changes.csv").write_text(DAY_1.splitlines()[0] + "\n", encoding="utf-8")
+    extra = {"Path": "none.csv", "PathIncremental": str(tmp_path / "changes.csv")}
+    monkeypatch.setenv("AIRFLOW_CONN_HR-PERSONS", json.dumps({"conn_type": "generic", "extra": extra}))
+    export = (
+        f'ExportTaskOperator(task_id="export", connection="HR-Persons", sources_directory="{tmp_path}/out")'
+    )
+    hr(DAY_1)
+
+    nothing = hr(None, more=f"synchronize >> {export}")
+    waiting = hr(DAY_2, more=f"prepare >> {export}", synchronize="dry_run=True")
+
+    assert nothing.xcoms["export", "return_value"]["rows"] == 0
+    assert nothing.xcoms["export", "has_effect"] is False
+    assert waiting.xcoms["export", "has_effect"] is True
+    assert waiting.xcoms["synchronize", "has_effect"] is False
+
+
 def test_a_dry_run_tells_what_would_change_and_changes_nothing(
     hr, airflow_home: AirflowHome, configuration: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -261,7 +261,12 @@ def test_agents_become_queues_if_wanted(generate: Generate) -> None:
         )
     }
 
-    assert queues["Training_Weekly"] == {"Tokyo"}
+    training = {task.task_id: task.queue for task in dags["Training_Weekly"].tasks}
+    assert training == {
+        "Training_Export": "Tokyo",
+        "Training_Prepare": "Tokyo",
+        "Training_Synchronize": "default",
+    }
     assert queues["Maintenance"] == {"default"}
     assert "Tokyo" in queues["Tokyo_Synchronize_Complete"]
     assert "Paris" in queues["Paris_Synchronize_Incremental"]

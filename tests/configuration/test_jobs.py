@@ -239,6 +239,19 @@ RULES = {
             'j.xml:2: Job J: CronTabExpression="5 0 3 * * *": expected 0 seconds (the first of six fields), not 5'
         ],
     ),
+    "no mode": (
+        job('<PrepareSynchronizationTask Identifier="P" Connector="HR"/>'),
+        ["j.xml:3: Job J: the task P has no SynchronizationMode, expected Initial, Complete or Incremental"],
+    ),
+    "parents of an override": (
+        job(
+            '<SynchronizeTaskOverride Identifier="A"><TaskDependsOnTask ParentTask="B"/></SynchronizeTaskOverride>',
+            '<SynchronizeTaskOverride Identifier="B" Orphans="1"/>',
+        )
+        + synchronize("A")
+        + synchronize("B"),
+        ["j.xml:3: Job J: the task A depends on B, which comes later: put it first"],
+    ),
     "two jobs of one DAG id": (
         '<Job Identifier="A B" DisplayName_L1="J"/>\n<Job Identifier="A/B" DisplayName_L1="J"/>',
         ["j.xml:3: Job A/B: its DAG id A_B is that of Job A B (j.xml:2) too"],
@@ -298,6 +311,10 @@ def test_a_step_may_run_what_a_scaffolding_makes(tmp_path: Path) -> None:
         ("0 3 * * *", "0 3 * * *"),
         (" 0  */15 3-5,7 1 jan-mar Mon-Sun ", "*/15 3-5,7 1 jan-mar Mon-Sun"),
         ("* * * * *", "* * * * *"),
+        ("0 3 29 2 *", "0 3 29 2 *"),
+        ("0 3 31 4-5 *", "0 3 31 4-5 *"),
+        ("0 3 */31 2 *", "0 3 */31 2 *"),
+        ("0 3 31 2 mon", "0 3 31 2 mon"),
         ("", None),
     ],
 )
@@ -314,6 +331,8 @@ def test_a_cron_expression_has_five_fields_or_six_with_seconds_first(text: str, 
         ("0 3 * foo *", "expected a month from 1 to 12, not foo"),
         ("0 5-3 * * *", "expected a hour from 0 to 23, not 5-3"),
         ("*/0 * * * *", "expected a minute from 0 to 59, not */0"),
+        ("0 3 31 4,6 *", "expected a day that month 4,6 has, not 31: it would never run"),
+        ("0 3 30 feb *", "expected a day that month feb has, not 30: it would never run"),
         ("@daily", "expected 5 fields, or 6 with seconds first, not 1"),
     ],
 )

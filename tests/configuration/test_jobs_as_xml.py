@@ -50,7 +50,8 @@ def test_a_job_is_written_a_line_for_each_child(tmp_path: Path) -> None:
   <CreateDatabaseViewsTask Level="0" DisplayName_L1="a&#10;b"/>
   <Step Level="1" Identifier="Roles"/>
   <Step Level="2" Identifier="Roles"><TaskDependsOnTask ParentTask="Roles"/></Step>
-  <ComputeRoleModelTaskOverride Identifier="Roles" Level="3" Dirty="1"/>
+  <ComputeRoleModelTaskOverride Identifier="Roles" Level="3" Dirty="1"><TaskDependsOnTask ParentTask="Roles"/>
+  </ComputeRoleModelTaskOverride>
 </Job>
 <ComputeRoleModelTask Identifier="Roles">
   <TaskDependsOnTask ParentTask="CreateDatabaseViewsTask"/>
@@ -69,7 +70,9 @@ def test_a_job_is_written_a_line_for_each_child(tmp_path: Path) -> None:
         '  <Step Identifier="Roles" Level="2">\n'
         '    <TaskDependsOnTask ParentTask="Roles"/>\n'
         "  </Step>\n"
-        '  <ComputeRoleModelTaskOverride Identifier="Roles" Level="3" Dirty="1"/>\n'
+        '  <ComputeRoleModelTaskOverride Identifier="Roles" Level="3" Dirty="1">\n'
+        '    <TaskDependsOnTask ParentTask="Roles"/>\n'
+        "  </ComputeRoleModelTaskOverride>\n"
         "</Job>"
     )
     assert task_xml(configuration.tasks["Roles"]) == (

@@ -131,8 +131,8 @@ class SimulatedRun:
             if isinstance(task, IdmOperator):
                 if task.condition is not None:
                     check_condition(task.condition, context)
-            else:
-                task.pre_execute(context)
+            elif not task.inherits_from_empty_operator:
+                task.execute(context)
         except AirflowSkipException as skip:
             self.states[name] = "skipped"
             self.reasons[name] = str(skip)

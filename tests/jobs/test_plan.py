@@ -194,6 +194,16 @@ def test_a_parent_task_of_another_connector_comes_first_and_decides_whether_the_
     assert task.condition == Condition(parents=("A",))
 
 
+def test_an_override_may_have_parents_of_its_own(job) -> None:
+    override = depends(
+        '<SynchronizeTaskOverride Identifier="S" Orphans="true" />', "SynchronizeTaskOverride", "P"
+    )
+
+    _, task = job(prepare("P") + override, definitions=synchronize("S"))
+
+    assert task.condition == Condition(parents=("P",))
+
+
 def test_a_task_run_several_times_is_a_parent_each_time(job) -> None:
     step = '<Step Identifier="P" />'
     child = depends(synchronize("S"), "SynchronizeTask", "P")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_idm.configuration.checks.order import check_cycles, check_order
 from airflow_provider_idm.configuration.checks.runs import Run, runs_of
-from airflow_provider_idm.configuration.definitions_jobs import INVOKE_SQL_COMMAND, SQL_SOURCES
+from airflow_provider_idm.configuration.definitions_jobs import INVOKE_SQL_COMMAND, MODE, PREPARE, SQL_SOURCES
 from airflow_provider_idm.configuration.model import TaskElement, TaskOverride
 from airflow_provider_idm.configuration.names import MAX_ID_LENGTH, dag_id, same
 
@@ -29,6 +29,8 @@ def check_jobs(context: Context) -> None:
             _check_written(context, job)
         if not _is_made(job):
             runs = list(runs_of(context, job))
+            for run in runs:
+                _check_run(context, job, run)
             _check_agents(context, job, runs)
             check_order(context, job, runs)
     check_cycles(context)
@@ -65,6 +67,17 @@ def _check_references(context: Context, task: TaskElement | TaskOverride) -> Non
     if connector and connection and not same(connector.identifier, connection.connector):
         message = f"the Connection {connection.identifier} is of the connector {connection.connector}"
         context.problems.error(place, f"{subject}: {message}, not of {connector.identifier}")
+
+
+def _check_run(context: Context, job: Job, run: Run) -> None:
+    """Check what only a task that is run must have."""
+    subject = f"Job {job.identifier}: the task {run.identifier}"
+    if len(run.identifier) > MAX_ID_LENGTH:
+        message = f"the identifier has {len(run.identifier)} characters, expected {MAX_ID_LENGTH} at most"
+        context.problems.error(run.location, f"{subject}: {message}")
+    if run.task is not None and run.task.element == PREPARE and not (run.mode or run.task.get(MODE)):
+        expected = "expected Initial, Complete or Incremental"
+        context.problems.error(run.location, f"{subject} has no {MODE}, {expected}")
 
 
 def _check_scaffolding(context: Context, scaffolding: Scaffolding) -> None:

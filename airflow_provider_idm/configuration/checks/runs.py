@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from airflow_provider_idm.configuration.definitions_jobs import MODE
 from airflow_provider_idm.configuration.model import Job, Step, TaskElement, TaskOverride
 from airflow_provider_idm.configuration.names import suggestion
 
@@ -24,6 +25,7 @@ class Run:
     :param task: what it runs; None if that is not known.
     :param is_written_out: the task stands in the job itself, not elsewhere.
     :param own_parents: those that the job names as the parents of this run.
+    :param mode: the SynchronizationMode that an override gives it.
     """
 
     identifier: str
@@ -33,6 +35,7 @@ class Run:
     task: TaskElement | None
     is_written_out: bool
     own_parents: tuple[str, ...] = ()
+    mode: str = ""
 
     @property
     def parents(self) -> tuple[str, ...]:
@@ -48,9 +51,10 @@ def runs_of(context: Context, job: Job) -> Iterator[Run]:
         elif child.identifier:
             task = _named_task(context, job, child)
             level, agent = _level(child, task), task.agent if task else None
+            mode = ""
             if isinstance(child, TaskOverride):
                 agent = child.attributes.get("Agent", "").strip() or agent
-            parents = child.depends_on if isinstance(child, Step) else ()
+                mode = child.attributes.get(MODE, "").strip()
             yield Run(
                 child.identifier,
                 child.location,
@@ -58,7 +62,8 @@ def runs_of(context: Context, job: Job) -> Iterator[Run]:
                 agent,
                 task,
                 is_written_out=False,
-                own_parents=parents,
+                own_parents=child.depends_on,
+                mode=mode,
             )
 
 
