@@ -25,6 +25,8 @@ ATTRIBUTES: Final[Mapping[str, frozenset[str]]] = {
     "WhereValue": frozenset({"Column", "WhereOperator", "WhereValue"}),
 }
 """The attributes that each type uses, besides ``Type`` and ``Table``."""
+_MOST_DAYS: Final = 3_652_059
+"""Days of the years 1 to 9999."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,8 @@ def _date(written: Mapping[str, str]) -> TransformDate:
     except ValueError as error:
         raise ValueError(f'DatePattern="{pattern}": {error}') from None
     days = float(written.get("AddedDays") or 0)
+    if abs(days) > _MOST_DAYS:
+        raise ValueError(f'AddedDays="{written["AddedDays"]}": expected at most {_MOST_DAYS} days')
     return TransformDate(
         written["Column"], written.get("InputColumn") or written["Column"], days, first, last, compiled
     )

@@ -337,6 +337,10 @@ def test_a_column_that_is_not_there(transform: Transform, step: str, message: st
             'Transformation: AddedDays="one": expected a number',
         ),
         (
+            'Type="TransformDate" Table="HR" Column="A" AddedDays="1e300"',
+            'AddedDays="1e300": expected at most 3652059 days',
+        ),
+        (
             'Type="TransformDate" Table="HR" Column="A" MinYear="2100" MaxYear="1900"',
             "MinYear 2100 is after MaxYear 1900: no date would be transformed",
         ),

@@ -218,6 +218,10 @@ def test_values_fit_properties_of_every_type(tmp_path: Path) -> None:
             "table persons, row 1, column level: an infinite number",
         ),
         (
+            pd.DataFrame({"id": [133_801_234_567_890_123, None], "name": "x", "level": 1}),
+            "table persons, row 1, column id: a whole number as a float, too long for all of its digits; give the",
+        ),
+        (
             pd.DataFrame({"id": ["a"], "name": pd.Series([dt.timedelta(days=1)]), "level": 1}),
             "table persons, column name: values of the kind duration[",
         ),

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 
 _TRAILING_ZEROS: Final = r"^(-?\d+)(?:\.0*|(\.\d*[1-9])0*)$"
 _EXPECTED: Final = "expected texts, numbers, dates, booleans or bytes"
+_EXACT: Final = 2**53
+"""From here on not every whole number is a float: pandas makes other ones of those in a column that lacks a value."""
+_INEXACT: Final = (
+    "a whole number as a float, too long for all of its digits; give the column as whole numbers (Int64), or as "
+    "texts"
+)
 _JOIN: Final = (
     "a list of values; a field holds one value: join them to a text (with a Format such as MultivaluedText), or give "
     "each pair as a row of a table of its own"
@@ -123,6 +129,8 @@ def _float(value: float) -> str | None:
         return None
     if math.isinf(value):
         raise ValueKindError("an infinite number")
+    if value.is_integer() and _EXACT < abs(value) < 2**63:
+        raise ValueKindError(_INEXACT)
     return str(int(value)) if value.is_integer() and abs(value) < 2**63 else repr(value)
 
 
