@@ -216,6 +216,20 @@ def test_a_wrong_statement_is_told_and_leaves_the_former_files(
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["HRDB_A.csv", "HRDB_B.csv"]
 
 
+def test_a_file_that_a_mapping_reads_and_that_is_not_exported_any_more_is_warned_of(
+    export: Export, url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(url, *PERSONS)
+    export(Queries={"person": "SELECT id FROM person"})
+    assert not caplog.records
+
+    export(Queries={"persons": "SELECT id FROM person"})
+
+    (warning,) = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert f"connection HRDB: {tmp_path / 'out' / 'HRDB_person.csv'}, which a mapping (" in warning
+    assert "was not exported now" in warning
+
+
 @POSTGRESQL
 def test_messages_that_quote_values_are_left_out(export: Export, url: str) -> None:
     fill(url, *PERSONS)

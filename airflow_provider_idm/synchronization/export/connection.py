@@ -13,6 +13,7 @@ from airflow_provider_idm.configuration.problems import configuration_error, err
 from airflow_provider_idm.errors import ExportError
 from airflow_provider_idm.synchronization.cookies import CookieStore
 from airflow_provider_idm.synchronization.export.exporter import Exported, ExportJob, ExportResult
+from airflow_provider_idm.synchronization.export.leftover import warn_of_leftovers
 from airflow_provider_idm.synchronization.export.registry import require_exporter
 from airflow_provider_idm.synchronization.export.settings import read_settings
 from airflow_provider_idm.synchronization.export.staging import publish, staging_folder
@@ -97,6 +98,8 @@ def export_connection(request: ExportRequest) -> ExportResult:
         result = ExportResult(connection=name, files=publish(files, request.output), incremental=asked)
         if cookies and kept:
             cookies.forget_former(kept)
+    if not asked:
+        warn_of_leftovers(request.configuration, connection, result.files, request.output)
     for file in result.files:
         logger.info("connection %s: %d rows written to %s", name, file.rows, file.path)
     return result
