@@ -72,7 +72,6 @@ def job_dag(configuration: Configuration, job: Job, settings: DagSettings) -> DA
         **_run_types(job),
     )
     Graph(dag, configuration, job, settings).add(plan)
-    dag.timetable.validate()
     dag.validate()  # type: ignore[no-untyped-call]
     return dag
 

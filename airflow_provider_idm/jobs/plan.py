@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Final, Literal
 
-from airflow_provider_idm.configuration.arguments import parse_mode
+from airflow_provider_idm.configuration.arguments import parse_mode, parse_source_type
 from airflow_provider_idm.configuration.definitions_jobs import MODE, PREPARE
-from airflow_provider_idm.configuration.enums import SynchronizationMode
+from airflow_provider_idm.configuration.enums import SourceType, SynchronizationMode
 from airflow_provider_idm.configuration.names import MAX_ID_LENGTH, dag_id, same
 from airflow_provider_idm.jobs.order import Arrangement, Place, arrange
 from airflow_provider_idm.jobs.steps import job_tasks, task_connector, unknown_steps
@@ -50,8 +50,9 @@ class PlannedTask:
     :param condition: what else decides whether it runs; None if nothing does.
     :param batch_from: task id of the prepare whose batch a synchronize takes; None for all that is pending.
     :param skips_if_blocked: whether it is skipped while a batch of its connector awaits a decision.
-    :param exports_changes: whether an export may leave out what did not change: an Incremental prepare alone can use
-        that, a Complete would take what is left out for deleted.
+    :param is_incremental: whether all prepares of its connector are, in the job; the job itself if it has none.
+    :param exports_changes: whether an export may leave out what did not change: only an Incremental prepare of lists of
+        changes (a Type other than None) can use that; others would take what is left out for deleted.
     """
 
     task_id: str
@@ -63,6 +64,7 @@ class PlannedTask:
     condition: Condition | None
     batch_from: str | None
     skips_if_blocked: bool
+    is_incremental: bool
     exports_changes: bool
 
 
@@ -103,10 +105,13 @@ class _Planning:
         self.parents = _parents(tasks, self.ranks)
         self.ids = _task_ids(tasks)
         self.modes: dict[str, set[SynchronizationMode]] = {}
+        self.types: dict[str, set[SourceType]] = {}
         for task, connector in zip(tasks, connectors, strict=True):
             if task.element == PREPARE:
                 mode = parse_mode(task.get(MODE) or "")
-                self.modes.setdefault((connector or "").casefold(), set()).add(mode)
+                key = (connector or "").casefold()
+                self.modes.setdefault(key, set()).add(mode)
+                self.types.setdefault(key, set()).add(parse_source_type(task.get("Type")))
 
     def run(self) -> JobPlan:
         arrangement = arrange([self._place(number) for number in range(len(self.tasks))])
@@ -140,6 +145,7 @@ class _Planning:
             condition=self._condition(number, links.watched),
             batch_from=None if prepare is None else self.ids[prepare],
             skips_if_blocked=self.job.is_incremental,
+            is_incremental=self._is_incremental(number),
             exports_changes=self._exports_changes(number),
         )
 
@@ -179,9 +185,13 @@ class _Planning:
         ]
         return max(prepares, key=lambda other: (self.ranks[other], other), default=None)
 
-    def _exports_changes(self, number: int) -> bool:
+    def _is_incremental(self, number: int) -> bool:
         modes = self.modes.get((self.connectors[number] or "").casefold())
         return modes == {SynchronizationMode.INCREMENTAL} if modes else self.job.is_incremental
+
+    def _exports_changes(self, number: int) -> bool:
+        types = self.types.get((self.connectors[number] or "").casefold(), set())
+        return self._is_incremental(number) and SourceType.NONE not in types
 
     def _same_connector(self, number: int, other: int) -> bool:
         return same(self.connectors[number] or "", self.connectors[other] or "")

@@ -156,7 +156,8 @@ def _export(planned: PlannedTask) -> Parameters:
         "connection": task.get("Connection"),
         "connector": planned.connector,
         "skip_if_blocked": planned.skips_if_blocked,
-        "ignore_cookie_file": task.get_bool("IgnoreCookieFile") or not planned.exports_changes,
+        "ignore_cookie_file": task.get_bool("IgnoreCookieFile") or not planned.is_incremental,
+        "only_changes": planned.exports_changes,
         "init_mode": task.get_bool("InitMode"),
     }
 

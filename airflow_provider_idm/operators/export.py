@@ -14,6 +14,10 @@ from airflow_provider_idm.operators.safeguards import check_exchange_not_blocked
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_idm.configuration.model import Connection
+    from airflow_provider_idm.hooks.idm import IdmHook
+    from airflow_provider_idm.synchronization.export import ExportResult
+
 
 class ExportTaskOperator(IdmOperator):
     """Export one connection of the XML configuration into CSV source files.
@@ -25,8 +29,10 @@ class ExportTaskOperator(IdmOperator):
     :param connector: its connector; only checked, the connection knows it.
     :param sources_directory: folder to write to; ``ExportOutput`` in the work folder by default.
     :param ignore_cookie_file: export everything. Without it a connection that knows its changes exports those alone,
-        which only an Incremental prepare can use.
+        which only an Incremental prepare of lists of changes can use.
     :param init_mode: the export serves an initialization: everything too.
+    :param only_changes: False to export everything although the export serves an Incremental: one of type None, which
+        finds the changes by itself.
     :param skip_if_blocked: skip the task while a batch of the connector awaits a decision.
     """
 
@@ -45,6 +51,7 @@ class ExportTaskOperator(IdmOperator):
         sources_directory: str | None = None,
         ignore_cookie_file: bool = False,
         init_mode: bool = False,
+        only_changes: bool = True,
         skip_if_blocked: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -54,6 +61,7 @@ class ExportTaskOperator(IdmOperator):
         self.sources_directory = sources_directory
         self.ignore_cookie_file = ignore_cookie_file
         self.init_mode = init_mode
+        self.only_changes = only_changes
         self.skip_if_blocked = skip_if_blocked
 
     def perform(self, context: Context) -> dict[str, Any]:
@@ -76,17 +84,29 @@ class ExportTaskOperator(IdmOperator):
                 connection=self.connection,
                 output=Path(self.sources_directory) if self.sources_directory else hook.work / "ExportOutput",
                 settings=hook.exporter_settings(self.connection),
-                incremental=not (self.ignore_cookie_file or self.init_mode),
+                incremental=self.only_changes and self._is_incremental,
                 work=hook.work,
                 databases=AirflowDatabase,
             )
         )
         if result.skipped is not None:
             self.log.warning("Nothing was exported: %s", result.skipped)
-        waits = known is not None and bool(hook.get_exchange().channel(known.connector).unfinished())
-        # Without rows there is nothing to prepare, unless that prepare is what gets an earlier batch synchronized.
-        self.tell_effect(context, result.has_effect or waits)
+        self.tell_effect(context, self._has_effect(hook, result, known))
         return result.as_dict()
+
+    @property
+    def _is_incremental(self) -> bool:
+        return not (self.ignore_cookie_file or self.init_mode)
+
+    def _has_effect(self, hook: IdmHook, result: ExportResult, connection: Connection | None) -> bool:
+        """Tell whether there is something to prepare.
+
+        Without rows an Incremental has none, whether the rows are changes or everything, unless its prepare is what gets
+        an earlier batch synchronized.
+        """
+        if result.rows > 0 or result.skipped is not None or not self._is_incremental or connection is None:
+            return True
+        return bool(hook.get_exchange().channel(connection.connector).unfinished())
 
     def _check_connector(self, known: str) -> None:
         if self.connector is not None and not same(self.connector, known):

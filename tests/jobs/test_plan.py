@@ -49,6 +49,11 @@ def prepare(identifier: str, connector: str = "HR", mode: str = "Complete", leve
     )
 
 
+def changes(identifier: str) -> str:
+    """Return a prepare of a list of changes."""
+    return prepare(identifier, mode="Incremental").replace("/>", 'Type="Changes" />')
+
+
 def synchronize(identifier: str, connector: str = "HR", level: int = -1, more: str = "") -> str:
     return (
         f'<SynchronizeTask Identifier="{identifier}" DisplayName_L1="S" Connector="{connector}" Level="{level}" '
@@ -107,14 +112,17 @@ def test_an_export_belongs_to_the_connector_of_its_connection(job) -> None:
 @pytest.mark.parametrize(
     ("children", "attributes", "expected"),
     [
-        (prepare("P", mode="Incremental"), "", True),
+        (changes("P"), "", True),
+        (changes("P") + changes("P2"), "", True),
+        (prepare("P", mode="Incremental"), "", False),
+        (changes("P") + prepare("P2", mode="Incremental"), "", False),
         (prepare("P", mode="Complete"), 'IsIncremental="true"', False),
         (prepare("P", mode="Incremental") + prepare("P2", mode="Complete"), "", False),
         ("", 'IsIncremental="true"', True),
         ("", "", False),
     ],
 )
-def test_an_export_may_leave_out_what_did_not_change_only_for_incremental_prepares(
+def test_an_export_may_leave_out_what_did_not_change_only_for_lists_of_changes(
     job, children: str, attributes: str, expected: bool
 ) -> None:
     tasks = job(export("E") + children, attributes=attributes)
