@@ -173,6 +173,7 @@ def test_every_stage_has_its_place_in_the_architecture() -> None:
     assert set(_layers()) == {
         "errors",
         "local_files",
+        "file_lock",
         "configuration",
         "repository",
         "engine",

@@ -118,6 +118,19 @@ def test_a_statement_without_a_result_writes_no_file(invoke: Any, hr_db: str) ->
     assert rows(hr_db, "SELECT id FROM person") == [(1,)]
 
 
+def test_a_file_of_a_former_result_is_not_taken_for_one_of_now(invoke: Any, hr_db: str) -> None:
+    _, files = invoke(sql_command="SELECT id FROM person; SELECT 2 AS n")
+    assert len(files) == 2
+    output = next(name for name in files if not name.endswith("_2.csv"))
+
+    with pytest.raises(
+        AirflowFailException, match="no statement has a result, but there is a file of a former one"
+    ):
+        invoke(sql_command="DELETE FROM person", output_path=output)
+
+    assert len(rows(hr_db, "SELECT id FROM person")) == 2
+
+
 def test_what_is_not_a_query_writes_no_file_either(invoke: Any, hr_db: str) -> None:
     _, files = invoke(sql_command="UPDATE person SET name = 'x' RETURNING id", is_not_a_query=True)
 

@@ -21,7 +21,8 @@ from airflow_provider_idm.configuration import check_configuration, connector_ma
 from airflow_provider_idm.configuration.enums import SourceType, SynchronizationMode
 from airflow_provider_idm.configuration.mappings import ConnectorMappings
 from airflow_provider_idm.configuration.model import Configuration
-from airflow_provider_idm.errors import ExportError, PrepareError
+from airflow_provider_idm.errors import ExportError, LockedError, PrepareError
+from airflow_provider_idm.file_lock import locked
 from airflow_provider_idm.synchronization.cookies import CookieError, CookieStore
 from airflow_provider_idm.synchronization.exchange import Exchange, Origin
 from airflow_provider_idm.synchronization.exchange.channel import ConnectorExchange
@@ -220,6 +221,21 @@ def test_an_incremental_export_needs_one_of_everything_before(tmp_path: Path) ->
     office.export(COMPLETE)
     with pytest.raises(ExportError, match="or the batch made from it was not published"):
         office.export()
+
+
+def test_two_exports_of_a_connection_do_not_run_at_once(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_module, "_LOCK_SECONDS", 0.0)
+    [lock] = office.folder.rglob("export/.*.lock")
+
+    with (
+        locked(lock, "export", 0),
+        pytest.raises(LockedError, match="another export of connection .* did not end"),
+    ):
+        office.export()
+
+    assert office.export().files
 
 
 def test_an_incremental_export_without_a_change_has_no_effect_and_keeps_its_place(office: Office) -> None:

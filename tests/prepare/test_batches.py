@@ -16,10 +16,10 @@ import pytest
 
 from airflow_provider_idm.configuration.enums import SourceType
 from airflow_provider_idm.errors import ExchangeUnavailableError, LockedError, PrepareError
+from airflow_provider_idm.file_lock import locked
 from airflow_provider_idm.synchronization.exchange import ConnectorExchange, Origin
 from airflow_provider_idm.synchronization.prepare import previous as previous_module
 from airflow_provider_idm.synchronization.prepare import run
-from airflow_provider_idm.synchronization.prepare.lock import locked
 from tests.prepare.desk import COMPLETE, INCREMENTAL, INITIAL
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ def test_one_prepare_at_a_time(desk: Desk) -> None:
     desk.prepare()
     lock = desk.connector / ".prepare.lock"
     with (
-        locked(lock, "HR", 0),
+        locked(lock, "prepare of connector HR", 0),
         pytest.raises(LockedError, match=r"another prepare of connector HR holds .* within 0\.2 seconds"),
     ):
         desk.prepare(lock_timeout=0.2)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_idm.configuration.enums import Deactivation
 from airflow_provider_idm.configuration.model import Connection
 from airflow_provider_idm.configuration.names import suggestion
 from airflow_provider_idm.configuration.problems import configuration_error, errors_of
 from airflow_provider_idm.errors import ExportError
+from airflow_provider_idm.file_lock import locked
 from airflow_provider_idm.synchronization.cookies import CookieStore
+from airflow_provider_idm.synchronization.exchange import folder_name
 from airflow_provider_idm.synchronization.export.exporter import Exported, ExportJob, ExportResult
 from airflow_provider_idm.synchronization.export.leftover import warn_of_leftovers
 from airflow_provider_idm.synchronization.export.registry import require_exporter
@@ -20,11 +23,15 @@ from airflow_provider_idm.synchronization.export.staging import publish, staging
 from airflow_provider_idm.synchronization.export.transform import transform
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from airflow_provider_idm.configuration.model import Configuration
+    from airflow_provider_idm.synchronization.export.exporter import Exporter
+    from airflow_provider_idm.synchronization.export.settings import Settings
     from airflow_provider_idm.synchronization.export.sql.database import Database
+
+_LOCK_SECONDS: Final = 600.0
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +78,19 @@ def export_connection(request: ExportRequest) -> ExportResult:
         return ExportResult(connection=name, files=(), incremental=request.incremental, skipped=note)
     exporter = require_exporter(connection.package, name)
     settings = read_settings(name, request.configuration.folder, request.settings)
+    with _alone(request.work, connection):
+        result = _export(request, connection, exporter, settings)
+    if not result.incremental:
+        warn_of_leftovers(request.configuration, connection, result.files, request.output)
+    for file in result.files:
+        logger.info("connection %s: %d rows written to %s", name, file.rows, file.path)
+    return result
+
+
+def _export(
+    request: ExportRequest, connection: Connection, exporter: Exporter, settings: Settings
+) -> ExportResult:
+    name = connection.identifier
     cookies = CookieStore(request.work, connection.connector) if request.work is not None else None
     cookie = cookies.current(name) if cookies and request.incremental else None
     if cookie and cookie.text is None and cookie.why:
@@ -98,11 +118,24 @@ def export_connection(request: ExportRequest) -> ExportResult:
         result = ExportResult(connection=name, files=publish(files, request.output), incremental=asked)
         if cookies and kept:
             cookies.forget_former(kept)
-    if not asked:
-        warn_of_leftovers(request.configuration, connection, result.files, request.output)
-    for file in result.files:
-        logger.info("connection %s: %d rows written to %s", name, file.rows, file.path)
     return result
+
+
+@contextmanager
+def _alone(work: Path | None, connection: Connection) -> Iterator[None]:
+    """Let one export of a connection write its files and keep its cookie at a time.
+
+    :param work: where the lock lies; without a work folder there is no cookie to keep either.
+    :raises LockedError: if another export of the connection does not end.
+    """
+    if work is None:
+        yield
+        return
+    folder = work / folder_name(connection.connector) / "export"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = folder / f".{connection.identifier}.lock"
+    with locked(lock, f"export of connection {connection.identifier}", _LOCK_SECONDS):
+        yield
 
 
 def _find(request: ExportRequest) -> Connection:

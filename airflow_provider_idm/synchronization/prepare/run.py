@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from airflow_provider_idm.configuration.enums import SynchronizationMode
 from airflow_provider_idm.engine import open_engine
 from airflow_provider_idm.errors import PrepareError
+from airflow_provider_idm.file_lock import locked
 from airflow_provider_idm.synchronization.exchange import check_not_blocked, folder_name
 from airflow_provider_idm.synchronization.prepare.batch import (
     equal_batch,
@@ -23,7 +24,6 @@ from airflow_provider_idm.synchronization.prepare.batch import (
 from airflow_provider_idm.synchronization.prepare.exports import Exports
 from airflow_provider_idm.synchronization.prepare.files import CleanFiles, FileMaker
 from airflow_provider_idm.synchronization.prepare.invalid import InvalidValues
-from airflow_provider_idm.synchronization.prepare.lock import locked
 from airflow_provider_idm.synchronization.prepare.previous import PreviousStore
 from airflow_provider_idm.synchronization.prepare.request import PrepareRequest, PrepareResult
 from airflow_provider_idm.synchronization.prepare.source import SourceChangedError, SourceFile, is_utf8
@@ -56,7 +56,7 @@ def prepare(request: PrepareRequest) -> PrepareResult:
     targets = targets_of(request.mappings)
     folder = request.work / folder_name(request.connector)
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / ".prepare.lock", request.connector, request.lock_timeout):
+    with locked(folder / ".prepare.lock", f"prepare of connector {request.connector}", request.lock_timeout):
         for left in folder.glob(".prepare-*"):
             shutil.rmtree(left, ignore_errors=True)
         build = Path(tempfile.mkdtemp(prefix=".prepare-", dir=folder))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import tempfile
 from dataclasses import dataclass, replace
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_idm.synchronization.export.exporter import ExportedFile
     from airflow_provider_idm.synchronization.export.sql.database import Database, Session
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +65,28 @@ def run_command(database: Database, command: Command) -> tuple[ExportedFile, ...
         with database.open() as session:
             begin(session, command.isolation, command.what, snapshot=False)
             made = _run_all(session, statements, command, staging)
+            _check_former(command, len(made))
             commit(session, command.what)
         return tuple(replace(file, path=file.path.replace(folder / file.path.name)) for file in made)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _check_former(command: Command, count: int) -> None:
+    """See to it that no result of a former run is taken for one of this run.
+
+    :raises ExportError: if there is no result, but a file of one.
+    """
+    if not command.has_results:
+        return
+    if count == 0 and command.output.exists():
+        raise ExportError(
+            f"{command.what}: no statement has a result, but there is a file of a former one: {command.output}. "
+            "Remove it, or say with IsNotAQuery that no result is expected; nothing was kept"
+        )
+    left = command.output.with_name(_name(command.output, max(count, 1) + 1))
+    if left.exists():
+        log.warning("%s: %s is not written any more: remove it unless something else did", command.what, left)
 
 
 def split(text: str) -> list[str]:

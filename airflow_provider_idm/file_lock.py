@@ -1,4 +1,4 @@
-"""One prepare at a time per connector: a lock on a file, which the system lets go when its process ends."""
+"""One at a time: a lock on a file, which the system lets go when its process ends."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ _PAUSE: Final = 0.1
 
 
 @contextlib.contextmanager
-def locked(path: Path, connector: str, timeout: float) -> Iterator[None]:
-    """Hold a connector's lock.
+def locked(path: Path, what: str, timeout: float) -> Iterator[None]:
+    """Hold a lock.
 
     :param path: the lock file; made if need be, and left there.
+    :param what: what it is for, for messages: ``prepare of connector HR``.
     :param timeout: seconds to wait for it.
-    :raises LockedError: if another prepare holds it all that time.
+    :raises LockedError: if another process holds it all that time.
     """
     end = time.monotonic() + timeout
     with path.open("ab") as file:
@@ -34,7 +35,7 @@ def locked(path: Path, connector: str, timeout: float) -> Iterator[None]:
             except BlockingIOError:
                 if time.monotonic() >= end:
                     raise LockedError(
-                        f"another prepare of connector {connector} holds {path} and did not end within "
+                        f"another {what} holds {path} and did not end within "
                         f"{timeout:g} seconds; try again later"
                     ) from None
                 time.sleep(_PAUSE)
