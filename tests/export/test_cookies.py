@@ -231,7 +231,7 @@ def test_two_exports_of_a_connection_do_not_run_at_once(
 
     with (
         locked(lock, "export", 0),
-        pytest.raises(LockedError, match="another export of connection .* did not end"),
+        pytest.raises(LockedError, match=r"another export of connection .* did not end"),
     ):
         office.export()
 
