@@ -60,6 +60,8 @@ class Concerns:
         :param connectors: those that its tasks work on.
         :param tasks: the tasks that it runs, defined elsewhere or not.
         """
+        if not self.errors:
+            return ()
         places: tuple[Job | Scaffolding | TaskElement, ...] = (element, *tasks)
         found = set(self._of_everything)
         for place in places:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from airflow_provider_idm.configuration.attributes import Attribute, boolean, reference
 
@@ -29,6 +29,12 @@ class Element:
     open: bool = False
     display_names: bool = True
     keep_xml: bool = False
+    defaults: Mapping[str, Any] = field(init=False, repr=False, compare=False)
+    """The values of an element that has none of the attributes; ``""`` for a required one."""
+
+    def __post_init__(self) -> None:
+        defaults = {name: "" if a.required else a.default for name, a in self.attributes.items()}
+        object.__setattr__(self, "defaults", defaults)
 
 
 def table(*attributes: Attribute) -> dict[str, Attribute]:

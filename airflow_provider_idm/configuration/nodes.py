@@ -80,17 +80,14 @@ class NodeReader:
         return tuple(nodes)
 
     def _read(self, file: XmlFile, element: _Element, definition: Element) -> Node:
-        location = file.location(element)
-        written = {
-            str(key): str(value) for key, value in element.attrib.items() if not str(key).startswith("{")
-        }
-        values: dict[str, Any] = {}
+        written = {name: value for name, value in element.items() if not name.startswith("{")}
+        values: dict[str, Any] = dict(definition.defaults)
         node = Node(
             definition.name,
-            location,
+            file.location(element),
             values,
             written,
-            {int(m[1]): written[m[0]] for m in map(_DISPLAY_NAME.fullmatch, written) if m and written[m[0]]},
+            _display_names(written),
             self.read_children(file, element, definition.child),
             broken=frozenset(),
             xml=etree.tostring(element, encoding="unicode", with_tail=False) if definition.keep_xml else "",
@@ -102,6 +99,8 @@ class NodeReader:
     def _read_attributes(self, node: Node, definition: Element) -> frozenset[str]:
         broken = set()
         for name, attribute in definition.attributes.items():
+            if name not in node.written and not attribute.required:
+                continue
             value = None
             message = ""
             if name in node.written:
@@ -116,12 +115,14 @@ class NodeReader:
                 if name == "Identifier":  # a bad one still is what others refer to
                     value = node.written.get(name, "").strip() or None
                 self._problems.error(node.location, f"{node.subject}: {message}")
-            missing = "" if attribute.required else attribute.default
-            node.values[name] = missing if value is None else value
+            if value is not None:
+                node.values[name] = value
         return frozenset(broken)
 
     def _warn_of_unknown_attributes(self, node: Node, definition: Element) -> None:
         if definition.open:
+            return
+        if node.written.keys() <= definition.attributes.keys():
             return
         for name in node.written:
             if name in definition.attributes or (definition.display_names and _DISPLAY_NAME.fullmatch(name)):
@@ -129,6 +130,14 @@ class NodeReader:
             known = [*definition.attributes, *(["DisplayName_L1"] if definition.display_names else [])]
             message = f"{node.subject}: the unknown attribute {name} is ignored{suggestion(name, known)}"
             self._problems.warning(node.location, message)
+
+
+def _display_names(written: dict[str, str]) -> dict[int, str]:
+    names = {}
+    for name, value in written.items():
+        if value and name.startswith("DisplayName_L") and (match := _DISPLAY_NAME.fullmatch(name)):
+            names[int(match[1])] = value
+    return names
 
 
 def _shortened(value: str) -> str:

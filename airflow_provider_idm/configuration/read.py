@@ -175,7 +175,7 @@ def _context(configuration: Configuration, nodes: list[Node], problems: Problems
     return Context(
         configuration,
         problems,
-        broken={(node.location, node.identifier): _broken(node) for node in everything if _broken(node)},
+        broken={(node.location, node.identifier): bad for node in everything if (bad := _broken(node))},
         dependency_places={
             (place, child.values["ParentTask"].casefold()): child.location for place, child in dependencies
         },
