@@ -1,5 +1,7 @@
-"""From Job elements to DAGs.
+"""From jobs to DAGs.
 
-``plan.py`` says what a job runs and in which order, without Airflow; ``dag.py`` makes the DAG of it; ``placeholder.py``
-the DAG of a job that cannot run; ``generate.py`` does so for a whole configuration.
+``steps.py`` resolves steps and overrides, ``order.py`` says which edges make the order and the failures of a job,
+``plan.py`` what the job runs: all without Airflow. ``tasks.py`` makes operators of task elements, ``graph.py`` puts them
+into task groups and ties them, ``dag.py`` makes the DAG of a job and ``placeholder.py`` that of one that cannot run;
+``generate.py`` does so for a whole configuration, with ``settings.py`` and ``safeguards.py`` for what its author decides.
 """

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, timezone
@@ -15,42 +13,13 @@ from airflow_provider_idm.configuration.names import dag_id
 from airflow_provider_idm.configuration.writing import job_xml
 from airflow_provider_idm.jobs.graph import Graph
 from airflow_provider_idm.jobs.plan import SYNCHRONIZE, PlannedTask, plan_job
-from airflow_provider_idm.jobs.tasks import TaskMaker
 
 if TYPE_CHECKING:
     from airflow_provider_idm.configuration.model import Configuration, Job
+    from airflow_provider_idm.jobs.settings import DagSettings
 
 _FIRST_DATE = "2000-01-01"  # backfills may go back as far as this
 _WITHOUT_USERS = ("scheduled", "backfill", "operator_triggered", "asset_triggered")
-
-
-@dataclass(frozen=True, slots=True)
-class DagSettings:
-    """What the author of the DAG file decides for all jobs.
-
-    :param folder: of the XML configuration.
-    :param idm_conn_id: the Airflow connection of type ``idm``.
-    :param agent_queues: whether a job's tasks run on the queue named like its agent, or the queues by agent.
-    :param default_args: of every DAG, e.g. ``retries``.
-    :param tasks: which operators the tasks become, and what they do about thresholds.
-    """
-
-    folder: Path
-    idm_conn_id: str = "idm_default"
-    agent_queues: bool | Mapping[str, str] = False
-    default_args: Mapping[str, Any] = field(default_factory=dict)
-    tasks: TaskMaker = field(default_factory=TaskMaker)
-
-    def queue(self, agent: str | None) -> str | None:
-        """Return the queue of an agent's tasks; None for Airflow's default."""
-        if agent is None or not self.agent_queues:
-            return None
-        if isinstance(self.agent_queues, Mapping):
-            wanted = agent.casefold()
-            return next(
-                (queue for name, queue in self.agent_queues.items() if name.casefold() == wanted), None
-            )
-        return agent
 
 
 def job_dag(configuration: Configuration, job: Job, settings: DagSettings) -> DAG:

@@ -17,10 +17,11 @@ from airflow_provider_idm.configuration.concerns import Concerns
 from airflow_provider_idm.configuration.names import MAX_ID_LENGTH, dag_id
 from airflow_provider_idm.configuration.read import check_configuration
 from airflow_provider_idm.configuration.scaffolding import scaffolding_job_identifier, unread_job_identifiers
-from airflow_provider_idm.jobs.dag import DagSettings, display_name, job_dag
+from airflow_provider_idm.jobs.dag import display_name, job_dag
 from airflow_provider_idm.jobs.placeholder import placeholder_dag
 from airflow_provider_idm.jobs.plan import JobError
 from airflow_provider_idm.jobs.safeguards import Safeguards
+from airflow_provider_idm.jobs.settings import DagSettings
 from airflow_provider_idm.jobs.steps import job_tasks, task_connector
 from airflow_provider_idm.jobs.tasks import TaskMaker
 

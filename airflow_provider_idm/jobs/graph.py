@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from airflow.sdk import DAG, BaseOperator
 
     from airflow_provider_idm.configuration.model import Configuration, Connector, Job, TaskElement
-    from airflow_provider_idm.jobs.dag import DagSettings
     from airflow_provider_idm.jobs.plan import JobPlan, PlannedTask
+    from airflow_provider_idm.jobs.settings import DagSettings
     from airflow_provider_idm.operators.condition import Condition
 
 ENDED: Final = "__ended"
