@@ -7,7 +7,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format lock bench clean
+.PHONY: help demo test lint format lock bench bench-parse clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,7 +20,7 @@ export AIRFLOW_HOME
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help: ## what can be made
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed ## export, prepare and synchronize the sample data with Airflow, and show the result
 	$(BIN)/python scripts/demo.py $(ARGS)
@@ -38,6 +38,11 @@ format: $(VENV)/.installed-dev ## put the code into the project's format
 
 bench: $(VENV)/.installed-dev ## measure prepare and synchronize: ENTRIES=100000
 	$(BIN)/python -m benchmarks.run --entries $(ENTRIES) $(ARGS)
+
+# dag-factory stays out of the environment: Airflow would load its plugin everywhere.
+bench-parse: $(VENV)/.installed-dev ## measure the parsing of 300 jobs, beside DAGs by hand and dag-factory
+	$(BIN)/python -m pip install $(PIP_QUIET) --no-deps --upgrade --target .bench/dag-factory dag-factory
+	$(BIN)/python -m benchmarks.parse $(ARGS)
 
 # The second file is a subset of the first: one version of everything, whatever is installed.
 lock: ## resolve the dependencies again (needs uv)
