@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -252,9 +253,10 @@ def test_airflows_dag_processor_sees_broken_and_healthy_jobs_side_by_side(
     gone.symlink_to("nowhere.xml")
     airflow_home.write("dag_file.py", PROCESSED)
 
+    start = datetime.now(UTC).replace(tzinfo=None)
     airflow_home.command("dag-processor", "--num-runs", "1")
 
-    found = _stored(airflow_home)
+    found = _stored(airflow_home, start)
     assert {name for name, (tags, _, _) in found.items() if tags == {"idm"}} == {"Healthy"}
     broken = {name: doc for name, (tags, _, doc) in found.items() if tags == {"idm", "idm-config-error"}}
     assert set(broken) == set(REASONS)
@@ -263,8 +265,8 @@ def test_airflows_dag_processor_sees_broken_and_healthy_jobs_side_by_side(
     assert {name for name, (_, schedule, _) in found.items() if "*" in (schedule or "")} == {"Healthy"}
 
 
-def _stored(home: AirflowHome) -> dict[str, tuple[set[str], str | None, str]]:
-    """Return the tags, the schedule and the documentation of each DAG that the metadata database has of the file."""
+def _stored(home: AirflowHome, start: datetime) -> dict[str, tuple[set[str], str | None, str]]:
+    """Return tags, schedule and documentation of each DAG that the metadata database has of the file since a moment."""
     from sqlalchemy import create_engine, text
 
     engine = create_engine(f"sqlite:///{home.home}/airflow.db")
@@ -275,8 +277,9 @@ def _stored(home: AirflowHome) -> dict[str, tuple[set[str], str | None, str]]:
                 "select d.dag_id, d.timetable_summary, s.data from dag d "
                 "join serialized_dag s on s.dag_id = d.dag_id "
                 "where d.fileloc like '%/dag_file.py' and not d.is_stale and not d.has_import_errors "
-                "order by s.created_at"
-            )
+                "and d.last_parsed_time >= :start order by s.created_at"
+            ),
+            {"start": start.isoformat(sep=" ")},
         ).all()
         tags = database.execute(text("select dag_id, name from dag_tag")).all()
     engine.dispose()
