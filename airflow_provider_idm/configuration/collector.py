@@ -20,4 +20,12 @@ def without_garbage_collection() -> Iterator[None]:
         yield
     finally:
         if was_enabled:
+            _make_old()
             gc.enable()
+
+
+def _make_old() -> None:
+    """Leave what is there to the next search of everything: else one would begin at once, with all that was made."""
+    if gc.get_freeze_count() == 0:  # what somebody froze (before a fork, say) stays so
+        gc.freeze()
+        gc.unfreeze()
