@@ -233,7 +233,11 @@ class Desk(DagRun):
         return answer.status_code
 
     def clear(self) -> None:
-        """Clear the task, as the button of the user interface does."""
+        """Clear the task, as the button of the user interface does, once its run has ended.
+
+        A run that ends at that instant would stay ended, with a task that nobody runs.
+        """
+        self.stack.wait_for(f"the end of {self.dag}", lambda: self.state() in {"success", "failed"})
         body = {"dry_run": False, "task_ids": [TASK], "dag_run_id": self.run_id, "only_failed": False}
         answer = self.api.post(f"/api/v2/dags/{self.dag}/clearTaskInstances", json=body)
         assert answer.status_code == 200, answer.text
