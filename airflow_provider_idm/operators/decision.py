@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Final, Self
 from airflow_provider_idm.errors import (
     BatchCancelledError,
     BatchRejectedError,
+    ConnectorBlockedError,
     NotBlockedError,
     TerminalError,
 )
-from airflow_provider_idm.hooks.airflow_exceptions import AirflowFailException, AirflowSkipException
+from airflow_provider_idm.hooks.airflow_exceptions import AirflowFailException
 from airflow_provider_idm.operators.question import LENGTH, REJECT, Answer, Question, is_name_of
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def text_for_log(result: SynchronizeResult, review: Review) -> str:
     return f"{subject(result)}\n\n{as_markdown(result, review, limit=_BODY)}"
 
 
-def skip_behind(request: SynchronizeRequest, result: SynchronizeResult) -> AirflowSkipException:
+def skip_behind(request: SynchronizeRequest, result: SynchronizeResult) -> ConnectorBlockedError:
     """Return what skips a task whose batch is behind one that awaits a decision."""
     from airflow_provider_idm.synchronization.exchange import ConnectorState
     from airflow_provider_idm.synchronization.exchange.readiness import blocked_message
@@ -116,9 +117,11 @@ def skip_behind(request: SynchronizeRequest, result: SynchronizeResult) -> Airfl
     block = find_block(request.repository, result.connector)
     since, message = (block.since, block.message) if block else (None, "")
     own = f"Batch {request.batch}" if request.batch else "What is pending"
-    return AirflowSkipException(
+    return ConnectorBlockedError(
         f"{blocked_message(result.connector, ConnectorState('blocked', since, result.blocked_by, message))}. "
-        f"{own} stays in the queue: the next synchronization after the decision applies it."
+        f"{own} stays in the queue: the next synchronization after the decision applies it.",
+        connector=result.connector,
+        batch=result.blocked_by,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from airflow_provider_idm.errors import ConnectorBlockedError
 from airflow_provider_idm.hooks.airflow_exceptions import AirflowSkipException
 
 if TYPE_CHECKING:
@@ -46,7 +47,6 @@ def check_not_blocked_by_another(
     :param task: the task; what it found itself, in an earlier try, it asks for again.
     :raises ConnectorBlockedError: if the batch of another task does, and the own one is pending.
     """
-    from airflow_provider_idm.errors import ConnectorBlockedError
     from airflow_provider_idm.synchronization.synchronize import find_block, read_decision
 
     own = batch.strip().lower() if batch else None
@@ -65,7 +65,8 @@ def skip_without_batch(hook: IdmHook, mappings: ConnectorMappings, work: Path) -
     Usually the prepare was skipped, for the exchange says that the connector is blocked. If the repository knows better,
     the exchange is corrected: no later prepare need be skipped for that.
 
-    :raises AirflowSkipException: always, with the reason.
+    :raises ConnectorBlockedError: if the prepare was skipped because the connector is blocked, or seemed to be.
+    :raises AirflowSkipException: otherwise; one of the two is always raised, with the reason.
     """
     from airflow_provider_idm.synchronization.exchange.readiness import read_state
     from airflow_provider_idm.synchronization.synchronize import SynchronizeRequest, find_block
@@ -73,7 +74,7 @@ def skip_without_batch(hook: IdmHook, mappings: ConnectorMappings, work: Path) -
 
     connector = mappings.connector.identifier
     exchange = hook.get_exchange()
-    reason = "it was skipped, or its output is gone"
+    reason = ""
     with hook.get_repository() as repository:
         if block := find_block(repository, connector):
             reason = _message(block)
@@ -83,8 +84,12 @@ def skip_without_batch(hook: IdmHook, mappings: ConnectorMappings, work: Path) -
             )
             with Run(request).locked(whole=False):
                 reason = f"the exchange wrongly said that connector {connector} is blocked; that is corrected"
+    made_none = "The prepare whose batch this task was to apply made none"
+    if reason:
+        message = f"{made_none} ({reason}). Nothing was synchronized."
+        raise ConnectorBlockedError(message, connector=connector, batch=block.batch if block else None)
     raise AirflowSkipException(
-        f"The prepare whose batch this task was to apply made none ({reason}). Nothing was synchronized."
+        f"{made_none} (it was skipped, or its output is gone). Nothing was synchronized."
     )
 
 

@@ -131,7 +131,7 @@ class WaitingOperator(IdmOperator):
         """Return the counts of what was applied, or ask about what blocks.
 
         :raises AirflowFailException: if something blocks, and nobody is to be asked or can answer.
-        :raises AirflowSkipException: if an earlier batch awaits a decision, which another task asked for.
+        :raises ConnectorBlockedError: if an earlier batch awaits a decision, which another task asked for.
         """
         for line in result.as_text().splitlines():
             self.log.info(line)

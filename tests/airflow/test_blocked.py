@@ -203,6 +203,7 @@ def test_a_synchronize_whose_prepare_was_skipped_applies_no_other_batch(
     run = desk.run("Incremental")
 
     assert run.states == {"E": "skipped", "P": "skipped", "S": "skipped", "F": "success"}
+    assert {task: run.xcoms.get((task, "stopped")) for task in "EPS"} == dict.fromkeys("EPS", True)
     assert desk.persons == ["1", "2", "3"]
     assert "the exchange wrongly said that connector HR is blocked; that is corrected" in shown(capfd)
 

@@ -263,6 +263,7 @@ def test_an_incremental_behind_what_is_asked_about_is_skipped(office: Office) ->
     behind = office.run("behind", second)
 
     assert behind.end() == "skipped"
+    assert behind.xcom("synchronize", "stopped") is True
     told = behind.told()
     assert f"batch {first} awaits a decision" in told
     assert f"Batch {second} stays in the queue" in told
