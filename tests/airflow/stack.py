@@ -69,6 +69,8 @@ class Stack:
             "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": asynchronous,
+            "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "2",
             "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
             "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "1",
@@ -136,10 +138,38 @@ class Stack:
                 except subprocess.TimeoutExpired:
                     continue
 
+    # -------------------------------------------------------------------------------------------------- contents
+
+    def place(self, folder: str, files: Mapping[str, str]) -> Path:
+        """Write files below the DAG folder, DAG files (``*.py``) last; return the folder.
+
+        :param folder: a name of the test module's own.
+        :param files: text by path inside the folder.
+        """
+        place = self.home / "dags" / folder
+        for name, text in sorted(files.items(), key=lambda file: file[0].endswith(".py")):
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            (place / name).write_text(text, encoding="utf-8")
+        return place
+
+    def connect(self, conn_id: str, *, conn_type: str = "idm", **values: Any) -> None:
+        """Add an Airflow connection.
+
+        :param values: its fields as the REST API names them; ``extra`` as an object.
+        """
+        body = {"connection_id": conn_id, "conn_type": conn_type, **values}
+        if "extra" in body:
+            body["extra"] = json.dumps(body["extra"])
+        answer = self.wait_for(
+            f"connection {conn_id}", lambda: self.client().post("/api/v2/connections", json=body)
+        )
+        assert answer.status_code == 201, answer.text
+
     # ---------------------------------------------------------------------------------------------------- the API
 
     def client(self, user: str = "") -> httpx.Client:
-        """Return a client of the REST API with a user's rights."""
+        """Return a client of the REST API with a user's rights; the first user's if none is named."""
+        user = user or next(iter(self._users), "")
         if user not in self._clients:
             client = httpx.Client(base_url=f"http://127.0.0.1:{self._port}", timeout=60, trust_env=False)
             client.headers["Authorization"] = f"Bearer {self.wait_for('a token', lambda: self._token(user))}"

@@ -29,7 +29,7 @@ from airflow_provider_idm.synchronization.synchronize import (
     synchronize,
 )
 from tests.airflow.conftest import AirflowHome
-from tests.airflow.office import NAMES, Case
+from tests.system.office import NAMES, Case
 
 pytestmark = pytest.mark.airflow
 

@@ -8,16 +8,13 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.airflow.stack import DagRun, Stack
-from tests.airflow.workshop import Workshop
 from tests.conftest import Databases
-
-pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.xdist_group("jobs")]
+from tests.system.workshop import Workshop
 
 LOADER = """\
 from airflow.providers.standard.operators.python import PythonOperator
@@ -33,7 +30,7 @@ def scores(task, dag):
     return PythonOperator(task_id=task.identifier, python_callable=fail, dag=dag)
 
 
-generate_dags("conf", task_operators={"ComputeRiskScoresTask": scores})
+generate_dags("conf", idm_conn_id="idm_jobs", task_operators={"ComputeRiskScoresTask": scores})
 """
 CONNECTORS = {
     **dict.fromkeys(["F1", "F2", "T1", "T2", "B1", "B2", "B3", "O1", "N1", "Q1"], ""),
@@ -357,22 +354,20 @@ def states(run: DagRun) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def floor(tmp_path_factory: pytest.TempPathFactory, postgresql_databases: Databases) -> Iterator[Floor]:
-    home: Path = tmp_path_factory.mktemp("floor")
-    databases = [postgresql_databases.empty() for _ in range(2)]
-    workshop = Workshop(home, databases[0])
-    workshop.write(JOBS, LOADER, CONNECTORS, BROKEN)
+def floor(
+    tmp_path_factory: pytest.TempPathFactory, stack: Stack, postgresql_databases: Databases
+) -> Iterator[Floor]:
+    database = postgresql_databases.empty()
+    workshop = Workshop(tmp_path_factory.mktemp("floor"), stack.home / "dags" / "jobs", database)
+    stack.connect("idm_jobs", extra=workshop.places)
+    workshop.write(JOBS, CONNECTORS, BROKEN)
     for connector, persons in STORED.items():
         workshop.store(connector, persons)
     for connector, persons in DELIVERED.items():
         workshop.deliver(connector, persons)
-    environment = {"AIRFLOW_CONN_IDM_DEFAULT": workshop.connection}
-    stack = Stack(home, database=databases[1], users={"anna": "admin"}, environment=environment)
-    with stack.running():
-        stack.client("anna")
-        yield Floor(stack, workshop)
-    for database in databases:
-        postgresql_databases.drop(database)
+    stack.place("jobs", {"loader.py": LOADER})
+    yield Floor(stack, workshop)
+    postgresql_databases.drop(database)
 
 
 def test_a_failed_export_stops_its_connector_alone(floor: Floor) -> None:
@@ -505,7 +500,8 @@ def test_a_job_that_cannot_run_says_why(floor: Floor, job: str, expected: str) -
     found = floor.stack.client("anna").get(f"/api/v2/dags/{job}/details").json()
     assert "idm-config-error" in {tag["name"] for tag in found["tags"]}
     assert expected in found["doc_md"]
-    assert floor.stack.client("anna").get("/api/v2/importErrors").json()["total_entries"] == 0
+    errors = floor.stack.client("anna").get("/api/v2/importErrors").json()["import_errors"]
+    assert [error for error in errors if "jobs" in error["filename"]] == []
 
 
 def test_one_of_three_is_blocked_and_later_rejected(floor: Floor) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,6 @@ import pytest
 from airflow_provider_idm.configuration import connector_mappings, read_configuration
 from airflow_provider_idm.repository import Repository
 from tests.airflow.stack import DagRun, Stack
-
-pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
 CONFIGURATION = """\
 <ConfigurationFile>
@@ -53,9 +50,10 @@ from airflow_provider_idm.operators.prepare_synchronization import PrepareSynchr
 from airflow_provider_idm.operators.synchronize import SynchronizeTaskOperator
 from airflow_provider_idm.synchronization.export import register_exporter
 
-register_exporter("Acme.Memory", "exporter_of_acme:export_memory")
+register_exporter("Acme.Memory", "tables.exporter_of_acme:export_memory")
 
-with DAG("hr", default_args={"configuration": str(Path(__file__).parent / "conf")}):
+HERE = {"configuration": str(Path(__file__).parent / "conf"), "idm_conn_id": "idm_tables"}
+with DAG("tables", default_args=HERE):
 
     @task
     def extract() -> pd.DataFrame:
@@ -72,19 +70,20 @@ with DAG("hr", default_args={"configuration": str(Path(__file__).parent / "conf"
 
 
 @pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
-    home = tmp_path / "airflow"
-    dags = home / "dags"
-    (dags / "conf").mkdir(parents=True)
-    (dags / "conf" / "hr.xml").write_text(CONFIGURATION, encoding="utf-8")
-    (dags / "exporter_of_acme.py").write_text(EXPORTER, encoding="utf-8")
-    (dags / "hr.py").write_text(DAG_FILE, encoding="utf-8")
-    with Stack(home).running() as stack:
-        yield stack
+def places(stack: Stack, tmp_path: Path) -> dict[str, str]:
+    """Place the DAG and its connection; return where its data lies."""
+    names = {"repository": f"sqlite:///{tmp_path}/repository.db", "exchange": "exchange", "work": "work"}
+    places = names | {name: str(tmp_path / names[name]) for name in ("exchange", "work")}
+    stack.connect("idm_tables", extra=places)
+    files = {"conf/hr.xml": CONFIGURATION, "exporter_of_acme.py": EXPORTER, "tables.py": DAG_FILE}
+    stack.place("tables", files)
+    return places
 
 
-def test_workers_know_the_exporter_of_the_dag_file_and_get_the_table_of_another_task(stack: Stack) -> None:
-    run = DagRun(stack, "hr")
+def test_workers_know_the_exporter_of_the_dag_file_and_get_the_table_of_another_task(
+    stack: Stack, places: dict[str, str]
+) -> None:
+    run = DagRun(stack, "tables")
 
     state = run.wait_for_end()
 
@@ -94,8 +93,8 @@ def test_workers_know_the_exporter_of_the_dag_file_and_get_the_table_of_another_
     assert state == "success"
     fields = run.task("prepare")["rendered_fields"]
     assert json.dumps(fields["tables"]) == '{"HR_Person": "DataFrame, 2 rows"}'
-    mappings = connector_mappings(read_configuration(stack.home / "dags" / "conf"), "HR")
-    with Repository.open(f"sqlite:///{stack.home}/idm/repository.db") as repository:
+    mappings = connector_mappings(read_configuration(stack.home / "dags" / "tables" / "conf"), "HR")
+    with Repository.open(places["repository"]) as repository:
         persons = repository.query_entity_type(mappings, "Person").to_pylist()
         users = repository.query_entity_type(mappings, "User").to_pylist()
     assert persons == [{"Number": "7", "Since": "20240131073000"}, {"Number": "8", "Since": None}]

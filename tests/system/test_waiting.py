@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,8 +11,6 @@ from airflow_provider_idm.repository import Repository
 from tests.airflow.conftest import CONFIGURATION
 from tests.airflow.stack import DagRun, Stack
 
-pytestmark = [pytest.mark.airflow, pytest.mark.slow]
-
 LOADER = """\
 from datetime import timedelta
 
@@ -23,18 +18,19 @@ from airflow_provider_idm import generate_dags
 
 generate_dags(
     "conf",
+    idm_conn_id="idm_waiting",
     default_args={"poll_interval": timedelta(seconds=10)},
     rolling_thresholds={"HR": {"days": 7, "MaximumDeletedLines": 1}},
 )
 """
 JOBS = """\
 <ConfigurationFile>
-  <Job Identifier="Complete" DisplayName_L1="Complete">
+  <Job Identifier="Waiting_Complete" DisplayName_L1="Complete">
     <PrepareSynchronizationTask Identifier="PC" DisplayName_L1="P" Connector="HR" SynchronizationMode="Complete" />
     <SynchronizeTask Identifier="SC" DisplayName_L1="S" Connector="HR" />
   </Job>
-  <Job Identifier="Incremental" DisplayName_L1="Incremental" IsIncremental="true">
-    <ExportTask Identifier="E" DisplayName_L1="E" Connection="HR-Persons" />
+  <Job Identifier="Waiting_Incremental" DisplayName_L1="Incremental" IsIncremental="true">
+    <ExportTask Identifier="E" DisplayName_L1="E" Connection="Waiting-Persons" />
     <PrepareSynchronizationTask Identifier="P" DisplayName_L1="P" Connector="HR" SynchronizationMode="Incremental" />
     <SynchronizeTask Identifier="S" DisplayName_L1="S" Connector="HR" />
   </Job>
@@ -48,35 +44,36 @@ ONE = HEADER + "1,Zoë,2020-01-01,\n"
 class Office:
     """A running Airflow with the two jobs."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, folder: Path) -> None:
         self.stack = stack
+        self.folder = folder
+        self.repository = f"sqlite:///{folder}/repository.db"
 
     def run(self, job: str, text: str) -> DagRun:
         """Start a job with these source files."""
-        folder = self.stack.home / "idm" / "work" / "ExportOutput"
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in (folder / "HR-Persons.csv", self.stack.home / "delivered.csv"):
+        exported = self.folder / "work" / "ExportOutput"
+        exported.mkdir(parents=True, exist_ok=True)
+        for path in (exported / "Waiting-Persons.csv", self.folder / "delivered.csv"):
             path.write_text(text, encoding="utf-8")
-        return DagRun(self.stack, job)
+        return DagRun(self.stack, f"Waiting_{job}")
 
     @property
     def persons(self) -> list[str]:
-        mappings = connector_mappings(read_configuration(self.stack.home / "dags" / "conf"), "HR")
-        with Repository.open(f"sqlite:///{self.stack.home}/idm/repository.db") as repository:
+        mappings = connector_mappings(read_configuration(self.stack.home / "dags" / "waiting" / "conf"), "HR")
+        with Repository.open(self.repository) as repository:
             keys: list[str] = repository.query_entity_type(mappings, "Person")["Id_"].to_pylist()
         return keys
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    conf = tmp_path / "dags" / "conf"
-    conf.mkdir(parents=True)
-    (conf / "HR.xml").write_text(CONFIGURATION, encoding="utf-8")
-    (conf / "Jobs.xml").write_text(JOBS, encoding="utf-8")
-    (tmp_path / "dags" / "idm.py").write_text(LOADER, encoding="utf-8")
-    export: dict[str, Any] = {"conn_type": "generic", "extra": {"Path": str(tmp_path / "delivered.csv")}}
-    with Stack(tmp_path, environment={"AIRFLOW_CONN_HR-PERSONS": json.dumps(export)}).running() as stack:
-        yield Office(stack)
+def office(stack: Stack, tmp_path: Path) -> Office:
+    office = Office(stack, tmp_path)
+    places = {"exchange": str(tmp_path / "exchange"), "work": str(tmp_path / "work")}
+    stack.connect("idm_waiting", extra={"repository": office.repository, **places})
+    stack.connect("Waiting-Persons", conn_type="generic", extra={"Path": str(tmp_path / "delivered.csv")})
+    configuration = CONFIGURATION.replace("HR-Persons", "Waiting-Persons")
+    stack.place("waiting", {"conf/HR.xml": configuration, "conf/Jobs.xml": JOBS, "idm.py": LOADER})
+    return office
 
 
 def test_a_run_that_waits_keeps_no_later_complete_from_taking_its_place(office: Office) -> None:

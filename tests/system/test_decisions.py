@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import sqlalchemy as sa
 
-from tests.airflow.office import NAMES, TASK, Case, Desk, Office
-from tests.conftest import Databases
-
-pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.xdist_group("decisions")]
+from tests.airflow.stack import Stack
+from tests.system.office import NAMES, TASK, Case, Desk, Office
 
 POLL = 10
 """Seconds after which a task looks whether something was decided elsewhere, where that is what a test is about."""
@@ -33,20 +29,15 @@ FEW = (1, 2, 3, 9)
 
 
 @pytest.fixture(scope="module")
-def office(tmp_path_factory: pytest.TempPathFactory, postgresql_databases: Databases) -> Iterator[Office]:
+def office(tmp_path_factory: pytest.TempPathFactory, stack: Stack) -> Office:
     """Run all cases into their thresholds: each has a run whose task awaits a decision, or fails."""
     folder = tmp_path_factory.mktemp("office")
-    cases = [Case(folder / "cases" / name, name, **options) for name, options in CASES.items()]
-    cases += [Case(folder / "cases" / name, name) for name in ("two", "behind")]
-    home = folder / "airflow"
-    home.mkdir()
-    database = postgresql_databases.empty()
-    office = Office(home, cases, database)
-    with office.stack.running():
-        for name in CASES:
-            office.runs[name] = office.run(name, office.cases[name].prepare("Complete", FEW, P2="Novák"))
-        yield office
-    postgresql_databases.drop(database)
+    cases = [Case(folder / name, name, **options) for name, options in CASES.items()]
+    cases += [Case(folder / name, name) for name in ("two", "behind")]
+    office = Office(stack, cases)
+    for name in CASES:
+        office.runs[name] = office.run(name, office.cases[name].prepare("Complete", FEW, P2="Novák"))
+    return office
 
 
 @pytest.fixture

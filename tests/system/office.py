@@ -99,10 +99,9 @@ class Case:
         self.before = self.hash()
 
     @property
-    def connection(self) -> str:
-        """The Airflow connection, as its environment variable has it."""
-        extra = {"repository": self.repository, "exchange": str(self.exchange), "work": str(self.work)}
-        return json.dumps({"conn_type": "idm", "extra": extra})
+    def places(self) -> dict[str, str]:
+        """The extra of the Airflow connection."""
+        return {"repository": self.repository, "exchange": str(self.exchange), "work": str(self.work)}
 
     # -------------------------------------------------------------------------------------------------- the data
 
@@ -174,21 +173,17 @@ class Case:
 class Office:
     """All the cases, on one Airflow with the administrators anna and bert."""
 
-    def __init__(self, home: Path, cases: list[Case], database: str) -> None:
+    def __init__(self, stack: Stack, cases: list[Case]) -> None:
         self.cases = {case.name: case for case in cases}
-        dags = home / "dags"
-        dags.mkdir()
-        (dags / "cases.py").write_text(DAG_FILE, encoding="utf-8")
+        self.stack = stack
+        self.runs: dict[str, Desk] = {}
         told = {
             c.name: {"options": c.options, "configuration": str(c.configuration), "folder": str(c.folder)}
             for c in cases
         }
-        (dags / "cases.json").write_text(json.dumps(told), encoding="utf-8")
-        connections = {f"AIRFLOW_CONN_IDM_{c.name.upper()}": c.connection for c in cases}
-        self.stack = Stack(
-            home, database=database, users={"anna": "admin", "bert": "admin"}, environment=connections
-        )
-        self.runs: dict[str, Desk] = {}
+        for case in cases:
+            stack.connect(f"idm_{case.name}", extra=case.places)
+        stack.place("decisions", {"cases.json": json.dumps(told), "cases.py": DAG_FILE})
 
     def run(self, name: str, batch: str) -> Desk:
         """Run the synchronize of a case for a batch."""

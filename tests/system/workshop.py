@@ -30,17 +30,19 @@ _CONNECTOR = """\
 
 @dataclass
 class Workshop:
-    """The files of an Airflow home: configuration, what the managed systems deliver, exchange and work folder.
+    """Configuration, what the managed systems deliver, exchange and work folder.
 
+    :param home: of all but the configuration, which lies beside the DAG file, in ``dags``.
     :param repository: URL of an empty database.
     """
 
     home: Path
+    dags: Path
     repository: str
 
     @property
     def conf(self) -> Path:
-        return self.home / "dags" / "conf"
+        return self.dags / "conf"
 
     @property
     def work(self) -> Path:
@@ -51,13 +53,12 @@ class Workshop:
         return self.home / "idm" / "exchange"
 
     @property
-    def connection(self) -> str:
-        """The Airflow connection, as its environment variable has it."""
-        extra = {"repository": self.repository, "exchange": str(self.exchange), "work": str(self.work)}
-        return json.dumps({"conn_type": "idm", "extra": extra})
+    def places(self) -> dict[str, str]:
+        """The extra of the Airflow connection."""
+        return {"repository": self.repository, "exchange": str(self.exchange), "work": str(self.work)}
 
-    def write(self, jobs: str, loader: str, connectors: dict[str, str], broken: dict[str, str]) -> None:
-        """Write the configuration and the DAG file.
+    def write(self, jobs: str, connectors: dict[str, str], broken: dict[str, str]) -> None:
+        """Write the configuration.
 
         :param connectors: attributes by connector.
         :param broken: connector by further connection, whose file is never delivered.
@@ -73,7 +74,6 @@ class Workshop:
         text = "".join(["<ConfigurationFile>\n", *parts, "</ConfigurationFile>\n"])
         (self.conf / "Connectors.xml").write_text(text, encoding="utf-8")
         (self.conf / "Jobs.xml").write_text(jobs, encoding="utf-8")
-        (self.home / "dags" / "loader.py").write_text(loader, encoding="utf-8")
         names = [*(f"{name}-File" for name in connectors), *broken]
         settings = {name: {"Path": str(self.home / "delivered" / f"{name}.csv")} for name in names}
         (self.conf / "appsettings.agent.json").write_text(

@@ -1,0 +1,40 @@
+"""One whole Airflow for all tests of this folder: they share its processes, each module with DAGs of its own.
+
+A module places its DAG files in a folder of its own (``stack.place``), with DAG ids that no other module has, and adds
+its connections (``stack.connect``). What it starts it also brings to an end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.airflow.stack import Stack
+from tests.conftest import Databases
+
+USERS = {"anna": "admin", "bert": "admin", "uwe": "user", "vera": "viewer"}
+"""Role by user; the password is the name."""
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run all that share the Airflow in one process of the test run."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.airflow)
+            item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.xdist_group("system"))
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, postgresql_databases: Databases) -> Iterator[Stack]:
+    """Give a running Airflow with users."""
+    home = tmp_path_factory.mktemp("system")
+    (home / "dags").mkdir()
+    database = postgresql_databases.empty()
+    with Stack(home, database=database, users=USERS).running() as running:
+        running.client()
+        yield running
+    postgresql_databases.drop(database)
