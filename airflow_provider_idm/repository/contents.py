@@ -1,15 +1,18 @@
 """Where an entity type's properties and an association's links are found: what queries and views select from.
 
-Everything is selected from ``resources`` and ``links``, which need not be the tables of those names: anything with
-the same columns will do.
+What is stored now is in the tables themselves. What was stored on a date is in two places each: rows that have not
+changed since are in the same tables, those that have are in their histories. Both together, with the same columns, take
+the place of the table.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, FromClause, and_
+from sqlalchemy import ColumnElement, FromClause, Table, and_, select, union_all
 
 from airflow_provider_idm.configuration.columns import FIRST_NAVIGATION, column_name
 from airflow_provider_idm.configuration.enums import PropertyType
@@ -24,7 +27,7 @@ class Shown:
     """A property of an entity type, and what to select for it.
 
     :param value: canonical text; of a mono-valued navigation the referred resource's primary key, of a Binary kept as a
-        file its content.
+        file its content, or as of a date the SHA-256 (hex) that its content had.
     :param type: what the value's text means.
     :param reference: of a mono-valued navigation, the referred resource's id.
     """
@@ -55,72 +58,124 @@ class Links:
     where: ColumnElement[bool]
 
 
+_KEYS: Final = ("Id", "Type", "PrimaryKey")
+"""Columns by which a resource is found and shown."""
+_LINK: Final = ("Type", "R1_Id", "R2_Id")
+
+
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What one connector has stored.
+    """What one connector has stored, now or as of a date.
 
-    :param resources: has the columns of ``UR_Resources``; ``links`` those of ``UR_ResourceLinks``.
+    :param date: the moment (with its time zone) whose state is wanted; None for what is stored now.
     """
 
     tables: Tables
     mappings: ConnectorMappings
     catalogue: Catalogue
-    resources: FromClause
-    links: FromClause
+    date: datetime | None = None
 
     @classmethod
     def now(cls, tables: Tables, mappings: ConnectorMappings, catalogue: Catalogue) -> Contents:
         """Return what is stored now."""
-        return cls(tables, mappings, catalogue, tables.resources, tables.resource_links)
+        return cls(tables, mappings, catalogue)
+
+    @classmethod
+    def as_of(
+        cls, tables: Tables, mappings: ConnectorMappings, catalogue: Catalogue, date: datetime
+    ) -> Contents:
+        """Return what was stored as of a date: the versions that had begun then and had not ended.
+
+        The date is one parameter of the statements, or a value in their text if they are compiled with such.
+
+        :param date: a moment with its time zone.
+        """
+        return cls(tables, mappings, catalogue, date)
 
     def of_entity_type(self, entity_type: EntityType) -> Resources:
         """Return where the resources of an entity type are; collections are the links of an association and left out."""
-        own = self.resources
+        indexes = (item.target_column_index for item in entity_type.properties)
+        own = self._resources(None, *(column_name(index) for index in indexes if index >= 0))
         source: Any = own
         shown = []
         reference: ColumnElement[Any] | None
         for n, item in enumerate(entity_type.properties):
             index = item.target_column_index
             mono = self._mono_side(entity_type, item)
-            other = self.resources.alias(f"r{n}")
-            value: ColumnElement[Any] = other.c.PrimaryKey
+            alias = f"r{n}"
             kind, reference = self._far_key_type(mono), None
             if index >= FIRST_NAVIGATION:
                 reference = own.c[column_name(index)]
-                source = source.outerjoin(other, other.c.Id == reference)
+                source, value = self._join_referred(source, mono, reference, alias)
             elif index >= 0:
                 value, kind = own.c[column_name(index)], item.type
             elif mono:
-                source, reference = self._join_far(source, *mono, other, f"l{n}")
+                source, reference, value = self._join_far(source, own, *mono, alias)
             elif item.type is PropertyType.BINARY:
-                source, value = self._join_file(source, entity_type, item, f"f{n}")
-                kind = item.type
+                source, value = self._join_file(source, own, entity_type, item, f"f{n}")
+                kind = item.type if self.date is None else PropertyType.STRING
             else:
                 continue
             shown.append(Shown(item, value, kind, reference))
-        number = self.catalogue.entity_type(entity_type.identifier)
-        return Resources(own, source, own.c.Type == number, tuple(shown))
+        return Resources(own, source, self._of_type(own, entity_type.identifier), tuple(shown))
 
     def of_association(self, association: MappedAssociation) -> Links:
         """Return where the links of an association are, wherever they are kept."""
-        end1, end2 = self.resources.alias("end1"), self.resources.alias("end2")
+        navigations = (association.navigation1, association.navigation2)
+        end1, end2 = (
+            self._resources(name, *filter(None, [navigation]))
+            for name, navigation in zip(("end1", "end2"), navigations, strict=True)
+        )
+        type1 = self._of_type(end1, association.key1.entity_type)
+        type2 = self._of_type(end2, association.key2.entity_type)
         if association.has_link_table:
-            links = self.links
+            links = self._links(None)
             source: Any = links.join(end1, end1.c.Id == links.c.R1_Id).join(end2, end2.c.Id == links.c.R2_Id)
-            kind = links.c.Type == self.catalogue.association(association.identifier)
-            return Links(end1, end2, source, kind)
+            of_association = links.c.Type == self.catalogue.association(association.identifier)
+            # Where the ends are not tables with an index of ids, their type makes less of them.
+            return Links(end1, end2, source, self._narrowed(of_association, type1, type2))
         if association.navigation1:
             source = end1.join(end2, end2.c.Id == end1.c[association.navigation1])
         else:
             source = end2.join(end1, end1.c.Id == end2.c[str(association.navigation2)])
-        type1 = end1.c.Type == self.catalogue.entity_type(association.key1.entity_type)
-        type2 = end2.c.Type == self.catalogue.entity_type(association.key2.entity_type)
         return Links(end1, end2, source, and_(type1, type2))
+
+    def key_type(self, entity_type: str) -> PropertyType:
+        """Return the type of an entity type's primary key."""
+        return self.mappings.entity_type(entity_type).primary_key.type
+
+    # ------------------------------------------------------------------------------------------------- rows
+
+    def _resources(self, alias: str | None, *columns: str) -> FromClause:
+        return self._rows(self.tables.resources, (*_KEYS, *columns), alias)
+
+    def _links(self, alias: str | None) -> FromClause:
+        return self._rows(self.tables.resource_links, _LINK, alias)
+
+    def _rows(self, now: Table, columns: Iterable[str], alias: str | None) -> FromClause:
+        """Return a table as it is now, or what its rows were as of the date, with some of its columns."""
+        if self.date is None:
+            return now if alias is None else now.alias(alias)
+        names, history = list(dict.fromkeys(columns)), self.tables.metadata.tables[f"{now.key}History"]
+        still = select(*(now.c[name] for name in names)).where(now.c.ValidFrom <= self.date)
+        former = select(*(history.c[name] for name in names)).where(
+            history.c.ValidFrom <= self.date, history.c.ValidTo > self.date
+        )
+        return union_all(still, former).subquery(alias or "own")
+
+    def _of_type(self, resources: FromClause, entity_type: str) -> ColumnElement[bool]:
+        return resources.c.Type == self.catalogue.entity_type(entity_type)
+
+    def _narrowed(self, condition: ColumnElement[bool], *more: ColumnElement[bool]) -> ColumnElement[bool]:
+        """Add conditions that go without saying where a row is found by its id."""
+        return condition if self.date is None else and_(condition, *more)
+
+    # ------------------------------------------------------------------------------------------- navigations
 
     def _mono_side(
         self, entity_type: EntityType, item: EntityProperty
     ) -> tuple[MappedAssociation, int] | None:
-        """Find the association whose link a mono-valued property shows that has no column, and its side."""
+        """Find the association whose link a mono-valued property shows, and its side."""
         wanted = (entity_type.identifier.casefold(), item.identifier.casefold())
         metadata = {a.identifier.casefold(): a for a in self.mappings.association_metadata}
         for mapped in self.mappings.associations:
@@ -133,37 +188,50 @@ class Contents:
                     return mapped, number
         return None
 
-    def key_type(self, entity_type: str) -> PropertyType:
-        """Return the type of an entity type's primary key."""
-        return self.mappings.entity_type(entity_type).primary_key.type
-
     def _far_key_type(self, mono: tuple[MappedAssociation, int] | None) -> PropertyType:
-        if mono is None:
-            return PropertyType.STRING
-        association, side = mono
-        return self.key_type((association.key2 if side == 1 else association.key1).entity_type)
+        return PropertyType.STRING if mono is None else self.key_type(_far_entity_type(*mono))
+
+    def _join_referred(
+        self,
+        source: Any,
+        mono: tuple[MappedAssociation, int] | None,
+        reference: ColumnElement[Any],
+        alias: str,
+    ) -> tuple[Any, ColumnElement[Any]]:
+        """Join the resource that a column refers to; return the joined source and that resource's primary key."""
+        other = self._resources(alias)
+        here: ColumnElement[bool] = other.c.Id == reference
+        if mono is not None:
+            here = self._narrowed(here, self._of_type(other, _far_entity_type(*mono)))
+        return source.outerjoin(other, here), other.c.PrimaryKey
 
     def _join_far(
-        self, source: Any, association: MappedAssociation, side: int, other: FromClause, name: str
-    ) -> tuple[Any, ColumnElement[Any]]:
-        """Join the resource at the far end of an association; return the joined source and that resource's id."""
-        own = self.resources
+        self, source: Any, own: FromClause, association: MappedAssociation, side: int, alias: str
+    ) -> tuple[Any, ColumnElement[Any], ColumnElement[Any]]:
+        """Join the resource at the far end of an association; return the joined source, its id and primary key."""
+        far_type = _far_entity_type(association, side)
         if association.has_link_table:
-            link = self.links.alias(name)
+            link, other = self._links(f"l{alias[1:]}"), self._resources(alias)
             near, far = (link.c.R1_Id, link.c.R2_Id) if side == 1 else (link.c.R2_Id, link.c.R1_Id)
             kind = link.c.Type == self.catalogue.association(association.identifier)
             source = source.outerjoin(link, and_(kind, near == own.c.Id))
-            return source.outerjoin(other, other.c.Id == far), other.c.Id
+            here = self._narrowed(other.c.Id == far, self._of_type(other, far_type))
+            return source.outerjoin(other, here), other.c.Id, other.c.PrimaryKey
         # This side has no column of its own: the other one keeps this one's id.
-        column = association.navigation2 if side == 1 else association.navigation1
-        end = association.key2 if side == 1 else association.key1
-        kind = other.c.Type == self.catalogue.entity_type(end.entity_type)
-        return source.outerjoin(other, and_(kind, other.c[str(column)] == own.c.Id)), other.c.Id
+        column = str(association.navigation2 if side == 1 else association.navigation1)
+        other = self._resources(alias, column)
+        here = and_(self._of_type(other, far_type), other.c[column] == own.c.Id)
+        return source.outerjoin(other, here), other.c.Id, other.c.PrimaryKey
 
     def _join_file(
-        self, source: Any, entity_type: EntityType, item: EntityProperty, name: str
+        self, source: Any, own: FromClause, entity_type: EntityType, item: EntityProperty, alias: str
     ) -> tuple[Any, ColumnElement[Any]]:
-        files = self.tables.resource_files.alias(name)
+        value = "Content" if self.date is None else "Hash"
+        files = self._rows(self.tables.resource_files, ("Resource_Id", "Property_Id", value), alias)
         number = self.catalogue.property(entity_type.identifier, item.identifier)
-        here = and_(files.c.Resource_Id == self.resources.c.Id, files.c.Property_Id == number)
-        return source.outerjoin(files, here), files.c.Content
+        here = and_(files.c.Resource_Id == own.c.Id, files.c.Property_Id == number)
+        return source.outerjoin(files, here), files.c[value]
+
+
+def _far_entity_type(association: MappedAssociation, side: int) -> str:
+    return (association.key2 if side == 1 else association.key1).entity_type
