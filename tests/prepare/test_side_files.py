@@ -49,7 +49,14 @@ def test_whole_files(full_desk: Desk, mode: object) -> None:
     counts = {"inserts": 0, "updates": 0, "deletes": 0, "merges": 0, "invalid": 0}
     assert result.as_dict() == {
         "batch": result.manifest.batch,
+        "connector": result.manifest.connector,
         "mode": mode.name.capitalize(),  # type: ignore[attr-defined]
+        "type": "None",
+        "effective_date": result.manifest.effective_date.isoformat(),
+        "created_at": result.manifest.created_at.isoformat(),
+        "based_on": None,
+        "plan_only": False,
+        "reused": False,
         "files": {
             "Person": {"rows": 4, "duplicates": 1, "nullpk": 1} | counts,
             "Organization": {"rows": 2, "duplicates": 0, "nullpk": 0} | counts,

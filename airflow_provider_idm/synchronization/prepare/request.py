@@ -93,9 +93,17 @@ class PrepareResult:
 
     def as_dict(self) -> dict[str, Any]:
         """Return what ``idm prepare --json`` prints."""
+        made = self.manifest
         return {
-            "batch": self.manifest.batch,
-            "mode": self.manifest.mode.name.capitalize(),
+            "batch": made.batch,
+            "connector": made.connector,
+            "mode": made.mode.name.capitalize(),
+            "type": made.type.value,
+            "effective_date": made.effective_date.isoformat(),
+            "created_at": made.created_at.isoformat(),
+            "based_on": made.based_on,
+            "plan_only": made.plan_only,
+            "reused": self.reused,
             "files": {
                 file.target: {
                     "rows": file.rows,
@@ -107,6 +115,6 @@ class PrepareResult:
                     "deletes": file.commands.get("delete", 0),
                     "merges": file.commands.get("merge", 0),
                 }
-                for file in self.manifest.files
+                for file in made.files
             },
         }
