@@ -49,6 +49,8 @@ def generate_dags(
     globals: MutableMapping[str, Any] | None = None,  # noqa: A002  what a DAG file would pass: globals()
     idm_conn_id: str = "idm_default",
     agent_queues: bool | Mapping[str, str] = False,
+    agent_conn_ids: str | Mapping[str, str] | None = None,
+    agent_executors: str | Mapping[str, str] | None = None,
     default_args: Mapping[str, Any] | None = None,
     on_threshold: OnThreshold = "wait",
     response_timeout: timedelta | None = None,
@@ -68,6 +70,11 @@ def generate_dags(
     :param globals: where to put the DAGs, by DAG id; the calling module's globals by default.
     :param idm_conn_id: the Airflow connection of type ``idm`` that the tasks use.
     :param agent_queues: True to run the tasks of an agent on the Airflow queue named like it, or the queues by agent.
+    :param agent_conn_ids: the Airflow connection of type ``idm`` that the tasks of agents use instead, or the
+        connections by agent. It needs an exchange and a work folder, but no repository. Tasks that work on the
+        repository keep ``idm_conn_id``, wherever they run.
+    :param agent_executors: the Airflow executor of the tasks of agents, e.g. ``EdgeExecutor``, or the executors by
+        agent, where Airflow has several.
     :param default_args: default arguments of every task, e.g. ``{"retries": 2}``.
     :param on_threshold: what synchronizations do when a threshold is exceeded: ``wait`` for a person's decision, or
         ``fail``.
@@ -90,6 +97,8 @@ def generate_dags(
         folder=_absolute(Path(folder).expanduser(), loader),
         idm_conn_id=idm_conn_id,
         agent_queues=agent_queues,
+        agent_conn_ids=agent_conn_ids,
+        agent_executors=agent_executors,
         default_args=default_args or {},
         tasks=TaskMaker(
             registered=task_operators or {},
@@ -155,7 +164,9 @@ class _Generation:
         concerns = Concerns(configuration)
         tasks = self.settings.tasks
         windows = tasks.safeguards.problems_of_all(configuration, is_sound=not concerns.errors)
-        self.general = [*tasks.problems(), *windows]
+        # an agent may be missing because its file cannot be read
+        agents = [] if concerns.errors else self.settings.problems(list(configuration.agents))
+        self.general = [*tasks.problems(), *agents, *windows]
         shown: set[Problem] = set()
         for job in configuration.jobs.values():
             if self._is_wanted(dag_id(job.identifier)):

@@ -10,7 +10,7 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import TaskGroup
 
 from airflow_provider_idm.configuration.names import dag_id
-from airflow_provider_idm.jobs.plan import SERVER_TASKS, SYNCHRONIZE
+from airflow_provider_idm.jobs.plan import SYNCHRONIZE, works_on_repository
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG, BaseOperator
@@ -45,7 +45,6 @@ class Graph:
         self._operators: dict[str, BaseOperator] = {}
         self._taken: set[str] = set()
         self._common = {
-            "idm_conn_id": settings.idm_conn_id,
             "configuration": str(settings.folder),
             "log_level": _LOG_LEVELS[job.log_level],
         }
@@ -73,18 +72,27 @@ class Graph:
             self._guard([self._operators[name] for name in plan.guarded])
 
     def _make(self, planned: PlannedTask) -> BaseOperator:
-        common: dict[str, Any] = dict(self._common)
-        if (queue := self._queue(planned.task)) is not None:
-            common["queue"] = queue
+        common: dict[str, Any] = self._common | self._place(planned.task)
         if planned.task.element != SYNCHRONIZE and _ONE_AT_A_TIME not in self._settings.default_args:
             common[_ONE_AT_A_TIME] = 1  # a synchronize may wait long for a person, and must hold up nobody
         return self._settings.tasks.make(planned, self._dag, **common)
 
-    def _queue(self, task: TaskElement) -> str | None:
-        """Return the queue of a task's agent: its own, or that of its job if the task is not one for the server."""
-        agent = task.agent or (None if task.element in SERVER_TASKS else self._job.agent)
-        known = self._configuration.agents.get(agent) if agent else None
-        return self._settings.queue(known.identifier if known else agent)
+    def _place(self, task: TaskElement) -> dict[str, str]:
+        """Return where a task runs, and with which connection.
+
+        The agent is its own, or that of its job if the task is not one for the server; the connection is the agent's
+        only if the task does not need the repository.
+        """
+        settings, for_server = self._settings, works_on_repository(task)
+        named = task.agent or (None if for_server else self._job.agent)
+        known = self._configuration.agents.get(named) if named else None
+        agent = known.identifier if known else named
+        place = {
+            "idm_conn_id": settings.idm_conn_id if for_server else settings.conn_id(agent),
+            "queue": settings.queue(agent),
+            "executor": settings.executor(agent),
+        }
+        return {name: value for name, value in place.items() if value is not None}
 
     def _end_of(self, operator: BaseOperator) -> BaseOperator:
         end = EmptyOperator(

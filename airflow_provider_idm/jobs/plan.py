@@ -23,6 +23,13 @@ SET_FLAG: Final = "SetRecentlyModifiedFlagTask"
 SERVER_TASKS: Final = frozenset({SYNCHRONIZE, SET_FLAG, "CreateDatabaseViewsTask", "DeployConfigurationTask"})
 """Elements that work on the repository, which an agent may not reach."""
 
+
+def works_on_repository(task: TaskElement) -> bool:
+    """Tell whether a task is one for the server: it works on the repository; so does SQL that names no database."""
+    is_sql = task.element == "InvokeSqlCommandTask"
+    return task.element in SERVER_TASKS or (is_sql and not task.get("DatabaseIdentifier"))
+
+
 TriggerRule = Literal["none_failed", "all_done"]
 
 

@@ -11,7 +11,7 @@ from airflow.sdk import BaseOperator
 from airflow_provider_idm.configuration.definitions_jobs import PREPARE
 from airflow_provider_idm.jobs.plan import SET_FLAG, SYNCHRONIZE, JobError
 from airflow_provider_idm.jobs.safeguards import Safeguards
-from airflow_provider_idm.operators.base import IdmOperator
+from airflow_provider_idm.operators.base import DEFAULT_CONN_ID, IdmOperator
 from airflow_provider_idm.operators.create_database_views import CreateDatabaseViewsTaskOperator
 from airflow_provider_idm.operators.deploy_configuration import DeployConfigurationTaskOperator
 from airflow_provider_idm.operators.export import ExportTaskOperator
@@ -70,7 +70,7 @@ class TaskMaker:
         """
         element = planned.task.element
         if (factory := self.registered.get(element)) is not None:
-            return _registered(factory, planned, dag, common.get("queue"))
+            return _registered(factory, planned, dag, common)
         parameters = _PARAMETERS.get(element)
         if parameters is None and self.strict:
             what = f"no operator is registered for {element} {planned.task.identifier!r}"
@@ -94,10 +94,12 @@ class TaskMaker:
         return made
 
 
-def _registered(factory: TaskFactory, planned: PlannedTask, dag: DAG, queue: str | None) -> BaseOperator:
+def _registered(
+    factory: TaskFactory, planned: PlannedTask, dag: DAG, common: Mapping[str, Any]
+) -> BaseOperator:
     """Return the operator that an author's factory makes, made to keep the order and the conditions of the job.
 
-    :param queue: of the job's agent, for an operator that is given none of its own.
+    :param common: the ``queue``, ``executor`` and ``idm_conn_id`` that it gets, if it has none of its own.
     """
     task = planned.task
     place = f"{task.location}: {task.element} {task.identifier!r}"
@@ -126,8 +128,12 @@ def _registered(factory: TaskFactory, planned: PlannedTask, dag: DAG, queue: str
     if others := sorted(set(dag.task_ids) - known - {planned.task_id}):
         what = f"what is registered for it made more tasks than one ({', '.join(others)})"
         raise JobError([f"{place}: {what}: the job would not know their place"])
-    if queue is not None and operator.queue == BaseOperator.queue:
-        operator.queue = queue
+    if "queue" in common and operator.queue == BaseOperator.queue:
+        operator.queue = common["queue"]
+    if "executor" in common and operator.executor is None:
+        operator.executor = common["executor"]
+    if isinstance(operator, IdmOperator) and operator.idm_conn_id == DEFAULT_CONN_ID:
+        operator.idm_conn_id = common.get("idm_conn_id", DEFAULT_CONN_ID)
     operator.trigger_rule = planned.trigger_rule  # type: ignore[assignment]  # a text serves as well
     if planned.condition is not None:
         _check_first(operator, planned.condition)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
@@ -20,6 +20,8 @@ from airflow_provider_idm.errors import (
 from airflow_provider_idm.hooks.airflow_exceptions import AirflowFailException, AirflowSkipException
 from airflow_provider_idm.local_files import local_files
 from airflow_provider_idm.operators.predecessors import EFFECT, check_condition, tell_stopped
+from airflow_provider_idm.operators.run import with_dates
+from airflow_provider_idm.operators.run_options import RunOptions, check_run_options, read_run_options
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from airflow_provider_idm.hooks.idm import IdmHook
     from airflow_provider_idm.operators.condition import Condition
 
+DEFAULT_CONN_ID = "idm_default"
 _CORE_LOGGER = "airflow_provider_idm"
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -47,13 +50,17 @@ class IdmOperator(BaseOperator):
 
     condition: Condition | None = None
     """What decides, in a job, whether the task runs; set by the job."""
+    run_params: frozenset[str] | None = None
+    """The params that a run of a generated DAG may be given; None in a DAG that its author wrote. Set by the job."""
+    reads: ClassVar[frozenset[str]] = frozenset({"dry_run"})
+    """The params that make a difference to the operator."""
     template_fields: Sequence[str] = ("configuration",)
     ui_color: ClassVar[str] = "#e8f1fa"  # type: ignore[misc]  # the base class has it as an instance's
 
     def __init__(
         self,
         *,
-        idm_conn_id: str = "idm_default",
+        idm_conn_id: str = DEFAULT_CONN_ID,
         configuration: str | None = None,
         log_level: str | None = None,
         **kwargs: Any,
@@ -74,7 +81,24 @@ class IdmOperator(BaseOperator):
         if self.condition is not None:
             check_condition(self.condition, context)
         with self.errors_as_states(context):
+            self._check_run(context)
             return self.perform(context)
+
+    def run_options(self, context: Context) -> RunOptions:
+        """Return what whoever triggered the run asked of it; in a DAG that its author wrote, nothing."""
+        return read_run_options(context, self.run_params)
+
+    def works_in_dry_run(self) -> bool:
+        """Tell whether the task does anything in a run that is to change nothing; otherwise it is skipped there."""
+        return True
+
+    def skip_as_done(self, context: Context, reason: str) -> NoReturn:
+        """Skip the task, but let those that depend on it go on as if it had been done.
+
+        :raises AirflowSkipException: always.
+        """
+        self.tell_effect(context, True)
+        raise AirflowSkipException(reason)
 
     @contextmanager
     def errors_as_states(self, context: Context) -> Iterator[None]:
@@ -91,6 +115,25 @@ class IdmOperator(BaseOperator):
             self._skip(str(skip))
         except TerminalError as error:
             raise AirflowFailException(str(error)) from None
+
+    def _check_run(self, context: Context) -> None:
+        """Tell what the run was asked, and skip the task if it could only do what the run is not to do.
+
+        :raises ConfigurationError: if the run was asked what it cannot do.
+        """
+        options = self.run_options(context)
+        if told := options.told(self.reads):
+            self.log.info("This run was triggered with %s.", told)
+        check_run_options(context, self.run_params, options)
+        if options.dry_run and not self.works_in_dry_run():
+            self.skip_as_done(context, "this run is a dry run, which changes nothing")
+
+    def _do_render_template_fields(
+        self, parent: Any, template_fields: Iterable[str], context: Context, *rest: Any, **others: Any
+    ) -> None:
+        """Fill in templates, of which none lacks a date: runs may be triggered without a logical date."""
+        dated: Any = with_dates(context, self.run_options(context).source_date)
+        super()._do_render_template_fields(parent, template_fields, dated, *rest, **others)
 
     def _skip(self, reason: str) -> NoReturn:
         """Skip the task; Airflow itself shows the reason in a folded part of the log only."""
