@@ -86,7 +86,7 @@ class Contents:
     ) -> Contents:
         """Return what was stored as of a date: the versions that had begun then and had not ended.
 
-        The date is one parameter of the statements, or a value in their text if they are compiled with such.
+        The date is a parameter of the statements, or a value in their text if they are compiled with such.
 
         :param date: a moment with its time zone.
         """
@@ -161,7 +161,7 @@ class Contents:
         former = select(*(history.c[name] for name in names)).where(
             history.c.ValidFrom <= self.date, history.c.ValidTo > self.date
         )
-        return union_all(still, former).subquery(alias or "own")
+        return union_all(still, former).subquery(alias or now.name)
 
     def _of_type(self, resources: FromClause, entity_type: str) -> ColumnElement[bool]:
         return resources.c.Type == self.catalogue.entity_type(entity_type)

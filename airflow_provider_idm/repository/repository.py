@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -22,6 +23,7 @@ from airflow_provider_idm.repository.dialects import (
     PostgresqlDialect,
     SqliteDialect,
 )
+from airflow_provider_idm.repository.moments import as_moment
 from airflow_provider_idm.repository.schema import SCHEMA_VERSION, tables
 from airflow_provider_idm.repository.upgrade import RESOURCE_IDS, upgrade
 from airflow_provider_idm.repository.views import Change, ViewsResult, change_views, plan_views
@@ -156,30 +158,39 @@ class Repository:
                     register(connection, self.tables, one)
         return tuple(one.connector.identifier for one in changed)
 
-    def create_views(self, mappings: Sequence[ConnectorMappings]) -> ViewsResult:
+    def create_views(
+        self, mappings: Sequence[ConnectorMappings], as_of: Iterable[date | datetime] | None = None
+    ) -> ViewsResult:
         """Make the ``zz_`` views what the configuration says, in one transaction.
 
         :param mappings: of every connector: views of ours that belong to none of them are dropped.
+        :param as_of: days or moments as of which there are to be views, beside those of now, and no others; without a
+            zone they are UTC. None keeps those that there are, made what the configuration says too.
         :raises RepositoryError: if something that was not made by this program is in the way.
         :raises LockedError: if somebody uses a view for too long.
         """
+        dates = None if as_of is None else {as_moment(given) for given in as_of}
         with self.reading() as connection:
             known = [find(connection, self.tables, m) for m in mappings]
             if all(known):
-                change = self._plan_views(connection, mappings, [c for c in known if c])
+                change = self._plan_views(connection, mappings, [c for c in known if c], dates)
                 if change.is_nothing:  # nobody need wait, nor be waited for
                     return change.result
         with self.writing() as connection:
             known_now = [register(connection, self.tables, m) for m in mappings]
-            change = self._plan_views(connection, mappings, known_now)
+            change = self._plan_views(connection, mappings, known_now, dates)
             change_views(connection, self.dialect.views, change, self.schema)
         return change.result
 
     def _plan_views(
-        self, connection: Connection, mappings: Sequence[ConnectorMappings], catalogues: Sequence[Catalogue]
+        self,
+        connection: Connection,
+        mappings: Sequence[ConnectorMappings],
+        catalogues: Sequence[Catalogue],
+        dates: set[datetime] | None,
     ) -> Change:
         contents = [Contents.now(self.tables, m, c) for m, c in zip(mappings, catalogues, strict=True)]
-        return plan_views(connection, self.dialect.views, contents, self.schema)
+        return plan_views(connection, self.dialect.views, contents, self.schema, dates)
 
     def preview(self, mappings: ConnectorMappings) -> Catalogue:
         """Return the numbers that a connector's identifiers have, or would have; nothing is stored."""

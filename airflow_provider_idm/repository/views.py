@@ -1,14 +1,16 @@
-"""CreateDatabaseViewsTask: a view per entity type and per association with a link table.
+"""CreateDatabaseViewsTask: a view per entity type and per association with a link table, now and as of dates.
 
 Views of ours carry a sign with a hash of their definition: what is as it should be is left alone, what is no longer
-wanted is dropped, and what somebody else made is never touched.
+wanted is dropped, and what somebody else made is never touched. The sign of one as of a date has that, too: so it is
+known which dates somebody once asked for.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime, time
 from typing import Any, Final
 
 from sqlalchemy import Connection, Select, select
@@ -91,15 +93,22 @@ class Change:
 
 
 def plan_views(
-    connection: Connection, dialect: ViewDialect, contents: Sequence[Contents], schema: str | None
+    connection: Connection,
+    dialect: ViewDialect,
+    contents: Sequence[Contents],
+    schema: str | None,
+    dates: Collection[datetime] | None,
 ) -> Change:
     """Compare the views that there are with those that there should be; writes nothing.
 
-    :param contents: of every connector.
+    :param contents: what every connector has stored now.
+    :param dates: as of which there should be views, beside those of now; None for the dates that there are views of.
     :raises RepositoryError: if somebody else has something of the name of a view.
     """
     found = {dialect.key(f.name): f for f in dialect.find(connection, schema)}
-    views = list(_views(contents, dialect))
+    if dates is None:
+        dates = {f.date for f in found.values() if f.date}
+    views = list(_views(contents, sorted(set(dates)), dialect))
     taken = [f for v in views if (f := found.get(dialect.key(v.name))) and f.signature is None]
     if taken:
         names = ", ".join(f"{f.kind} {f.name}" for f in taken)
@@ -138,19 +147,37 @@ def change_views(connection: Connection, dialect: ViewDialect, change: Change, s
             dialect.replace(connection, schema, old.name, view)
 
 
-def _views(contents: Sequence[Contents], dialect: ViewDialect) -> Iterable[View]:
-    """Define every view: those of entity types first, so that theirs are the plain names."""
+def _views(contents: Sequence[Contents], dates: Iterable[datetime], dialect: ViewDialect) -> Iterator[View]:
+    """Define every view: those of now first, so that theirs are the plain names."""
     names = _Names()
+    yield from _views_of(contents, names, dialect)
+    for date in dates:
+        then = [Contents.as_of(c.tables, c.mappings, c.catalogue, date) for c in contents]
+        yield from _views_of(then, names, dialect, date)
+
+
+def _views_of(
+    contents: Sequence[Contents], names: _Names, dialect: ViewDialect, date: datetime | None = None
+) -> Iterator[View]:
+    """Define the views of one state: those of entity types first, so that theirs are the plain names."""
+    suffix = _suffix(date) if date else ""
     entity_types = [(e.identifier, c, e) for c in contents for e in c.mappings.metadata]
     for identifier, one, entity_type in sorted(entity_types, key=lambda item: item[0].casefold()):
         query = _resources(one, entity_type, dialect)
-        yield View(names.take(PREFIX + identifier), dialect.compiled(query))
+        yield View(names.take(PREFIX + identifier, suffix), dialect.compiled(query), date)
     associations = [
         (a.identifier, c, a) for c in contents for a in c.mappings.associations if a.has_link_table
     ]
     for identifier, one, association in sorted(associations, key=lambda item: item[0].casefold()):
         query = _links(one, association, dialect)
-        yield View(names.take(PREFIX + identifier), dialect.compiled(query))
+        yield View(names.take(PREFIX + identifier, suffix), dialect.compiled(query), date)
+
+
+def _suffix(date: datetime) -> str:
+    """Return what the name of a view as of a date ends with: the day, and the time (UTC) if it is not midnight."""
+    moment = date.time()
+    exact = f"_{moment:%f}" if moment.microsecond else ""
+    return f"_as_of_{date.year:04}{date:%m%d}" + (f"T{moment:%H%M%S}{exact}Z" if moment != time() else "")
 
 
 def _resources(contents: Contents, entity_type: EntityType, dialect: ViewDialect) -> Select[Any]:
@@ -186,19 +213,23 @@ class _Names:
     def __init__(self, *taken: str) -> None:
         self._taken = {name.casefold() for name in taken}
 
-    def take(self, wanted: str) -> str:
-        """Return the name, or where it is taken the first free one of ``name_2``, ``name_3`` and so on."""
-        name, number = _fitting(wanted), 2
+    def take(self, wanted: str, suffix: str = "") -> str:
+        """Return the name, or where it is taken the first free one of ``name_2``, ``name_3`` and so on.
+
+        :param suffix: what the name ends with, whatever becomes of the rest.
+        """
+        name, number = _fitting(wanted, suffix), 2
         while name.casefold() in self._taken:
-            name, number = _fitting(f"{wanted}_{number}"), number + 1
+            name, number = _fitting(f"{wanted}_{number}", suffix), number + 1
         self._taken.add(name.casefold())
         return name
 
 
-def _fitting(name: str) -> str:
+def _fitting(name: str, suffix: str) -> str:
     """Shorten a name that is too long: its beginning, and a hash of all of it."""
-    if len(name.encode()) <= LONGEST_NAME:
-        return name
+    longest = LONGEST_NAME - len(suffix.encode())
+    if len(name.encode()) <= longest:
+        return name + suffix
     digest = hashlib.sha256(name.encode()).hexdigest()[:_HASH_DIGITS]
-    beginning = name.encode()[: LONGEST_NAME - _HASH_DIGITS - 1].decode(errors="ignore")
-    return f"{beginning}_{digest}"
+    beginning = name.encode()[: longest - _HASH_DIGITS - 1].decode(errors="ignore")
+    return f"{beginning}_{digest}{suffix}"

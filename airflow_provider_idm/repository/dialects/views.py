@@ -6,6 +6,7 @@ import hashlib
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select
@@ -15,8 +16,10 @@ from airflow_provider_idm.configuration.enums import PropertyType
 PREFIX: Final = "zz_"
 """What the names of all views begin with."""
 SIGN: Final = "Made by airflow-provider-idm, which replaces and drops it: "
-"""What views of ours are known by; hashes of their name and their query follow."""
-_SIGNED: Final = re.compile(rf"{re.escape(SIGN)}(?P<name>[0-9a-f]{{64}}) (?P<query>[0-9a-f]{{64}})")
+"""What views of ours are known by; hashes of their name and their query follow, and of some a date."""
+_SIGNED: Final = re.compile(
+    rf"{re.escape(SIGN)}(?P<name>[0-9a-f]{{64}}) (?P<query>[0-9a-f]{{64}})(?: as of (?P<date>[0-9T:.+-]+))?"
+)
 INTEGERS: Final = {
     PropertyType.BYTE: (0, 2**8 - 1),
     PropertyType.INT16: (-(2**15), 2**15 - 1),
@@ -32,19 +35,25 @@ class Found:
 
     :param kind: what it is: ``view``, ``table`` …
     :param signature: hash of the query of a view of ours; None if it is not ours.
+    :param date: as of which a view of ours shows what was stored; None if it shows what is stored now.
     """
 
     name: str
     kind: str
     signature: str | None
+    date: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A view as it should be: its name and its query as SQL."""
+    """A view as it should be: its name and its query as SQL.
+
+    :param date: as of which it shows what was stored (UTC); None if it shows what is stored now.
+    """
 
     name: str
     query: str
+    date: datetime | None = None
 
     @property
     def signature(self) -> str:
@@ -54,7 +63,8 @@ class View:
     @property
     def sign(self) -> str:
         """What it is known by."""
-        return f"{SIGN}{_hash(self.name)} {self.signature}"
+        date = f" as of {self.date.isoformat()}" if self.date else ""
+        return f"{SIGN}{_hash(self.name)} {self.signature}{date}"
 
 
 class ViewDialect(ABC):
@@ -105,15 +115,16 @@ class ViewDialect(ABC):
         """
 
 
-def signature_of(name: str, text: str | None) -> str | None:
-    """Return the hash of the query in the sign of a view, or None if it is none of ours.
-
-    A view that somebody gave another name is theirs.
+def found_view(name: str, text: str | None) -> Found:
+    """Return a view, ours if it has its sign: one that somebody gave another name is theirs.
 
     :param text: has the sign in it, if there is one.
     """
     found = _SIGNED.search(text or "")
-    return found["query"] if found and found["name"] == _hash(name) else None
+    if not found or found["name"] != _hash(name):
+        return Found(name, "view", None)
+    date = found["date"]
+    return Found(name, "view", found["query"], datetime.fromisoformat(date) if date else None)
 
 
 def _hash(text: str) -> str:

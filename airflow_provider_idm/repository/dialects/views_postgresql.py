@@ -38,7 +38,7 @@ from airflow_provider_idm.repository.dialects.views import (
     Found,
     View,
     ViewDialect,
-    signature_of,
+    found_view,
 )
 
 _PATIENCE: Final = 10
@@ -57,7 +57,6 @@ _MOMENT: Final = "^[0-9]{4}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])([01][0-9]|2[0
 _GUID: Final = "^[0-9a-f]{32}$"
 _BASE64: Final = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 _KINDS: Final = {
-    "v": "view",
     "m": "materialized view",
     "S": "sequence",
     "i": "index",
@@ -111,11 +110,9 @@ class PostgresqlViews(ViewDialect):
         """Look into the catalogue of relations."""
         rows = connection.execute(_FIND, {"schema": schema, "prefix": PREFIX, "length": len(PREFIX)})
         return [
-            Found(
-                row.name,
-                _KINDS.get(row.kind, "table"),
-                signature_of(row.name, row.sign) if row.kind == "v" else None,
-            )
+            found_view(row.name, row.sign)
+            if row.kind == "v"
+            else Found(row.name, _KINDS.get(row.kind, "table"), None)
             for row in rows
         ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -29,7 +30,7 @@ from airflow_provider_idm.repository.dialects.views import (
     Found,
     View,
     ViewDialect,
-    signature_of,
+    found_view,
 )
 
 _LARGEST: Final = 1.7976931348623157e308
@@ -77,7 +78,7 @@ class SqliteViews(ViewDialect):
     def find(self, connection: Connection, schema: str | None) -> list[Found]:  # noqa: ARG002
         """Look into the list of everything."""
         return [
-            Found(row.name, row.type, _signature(row.name, row.sql) if row.type == "view" else None)
+            _view(row.name, row.sql) if row.type == "view" else Found(row.name, row.type, None)
             for row in connection.execute(select(_MASTER))
             if row.name.casefold().startswith(PREFIX)
         ]
@@ -96,9 +97,12 @@ class SqliteViews(ViewDialect):
         connection.exec_driver_sql(f"DROP VIEW {_quoted(name)}")
 
 
-def _signature(name: str, sql: str) -> str | None:
-    """Return the signature that a view of ours has: SQLite itself writes it anew where a table is given another name."""
-    return View(name, sql.partition(_END)[2]).signature if signature_of(name, sql) else None
+def _view(name: str, sql: str) -> Found:
+    """Return a view, with the signature of its query: SQLite writes it anew where a table is given another name."""
+    found = found_view(name, sql)
+    return (
+        replace(found, signature=View(name, sql.partition(_END)[2]).signature) if found.signature else found
+    )
 
 
 def _moment(text: ColumnElement[Any]) -> ColumnElement[Any]:
