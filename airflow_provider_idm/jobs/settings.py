@@ -61,7 +61,9 @@ class DagSettings:
 
 def _of_agent(setting: str | Mapping[str, str] | None, agent: str | None) -> str | None:
     """Return what a setting, one for all agents or by agent, says of an agent; None if nothing."""
-    if agent is None or not isinstance(setting, Mapping):
-        return None if agent is None else setting
+    if agent is None:
+        return None
+    if not isinstance(setting, Mapping):
+        return setting
     wanted = agent.casefold()
     return next((value for name, value in setting.items() if name.casefold() == wanted), None)
