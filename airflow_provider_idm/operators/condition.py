@@ -143,8 +143,10 @@ def _obstacle(task_id: str, outcome: Outcome) -> str:
 
 
 def _had_effect(outcome: Outcome) -> bool:
-    if outcome.state in FAILED or outcome.state in {SKIPPED, "removed"}:
+    if outcome.state in FAILED or outcome.state == "removed":
         return False
+    if outcome.state == SKIPPED:  # one that says so was left out on purpose, and counts as done
+        return outcome.had_effect is True
     return outcome.had_effect is not False
 
 

@@ -19,6 +19,10 @@ class CreateDatabaseViewsTaskOperator(IdmOperator):
     :raises RepositoryError: if something that was not made by this task has the name of a view.
     """
 
+    def works_in_dry_run(self) -> bool:
+        """Tell that there is nothing to do: the repository must not change."""
+        return False
+
     def perform(self, context: Context) -> dict[str, list[str]]:
         """Make the views; return their names."""
         from airflow_provider_idm.configuration.concerns import read_connectors

@@ -29,6 +29,10 @@ class DeployConfigurationTaskOperator(IdmOperator):
         super().__init__(**kwargs)
         self.connector = connector
 
+    def works_in_dry_run(self) -> bool:
+        """Tell that there is nothing to do: the repository must not change."""
+        return False
+
     def perform(self, context: Context) -> dict[str, list[str]]:
         """Store what is configured; return the connectors."""
         hook = self.hook()

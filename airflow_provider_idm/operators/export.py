@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_idm.configuration.names import same
 from airflow_provider_idm.errors import ConfigurationError
@@ -36,6 +36,7 @@ class ExportTaskOperator(IdmOperator):
     :param skip_if_blocked: skip the task while a batch of the connector awaits a decision.
     """
 
+    reads: ClassVar[frozenset[str]] = frozenset({"dry_run", "ignore_cookie_file", "sources_directory"})
     template_fields: Sequence[str] = (
         *IdmOperator.template_fields,
         "connection",
@@ -71,12 +72,16 @@ class ExportTaskOperator(IdmOperator):
         from airflow_provider_idm.hooks.database import AirflowDatabase
         from airflow_provider_idm.synchronization.export import ExportRequest, export_connection
 
+        options = self.run_options(context)
+        if options.sources_directory:
+            self.skip_as_done(context, "this run reads source files that are there already")
+        incremental = self._is_incremental and not options.ignore_cookie_file
         hook = self.hook()
         configuration = check_configuration(self.configuration_folder(hook))
         if (known := configuration.connections.get(self.connection)) is not None:
             require_connector(configuration, known.connector)
             self._check_connector(known.connector)
-            if self.skip_if_blocked:
+            if self.skip_if_blocked and not options.dry_run:
                 check_exchange_not_blocked(hook, known.connector)
         result = export_connection(
             ExportRequest(
@@ -84,27 +89,29 @@ class ExportTaskOperator(IdmOperator):
                 connection=self.connection,
                 output=Path(self.sources_directory) if self.sources_directory else hook.work / "ExportOutput",
                 settings=hook.exporter_settings(self.connection),
-                incremental=self.only_changes and self._is_incremental,
+                incremental=self.only_changes and incremental,
                 work=hook.work,
                 databases=AirflowDatabase,
             )
         )
         if result.skipped is not None:
             self.log.warning("Nothing was exported: %s", result.skipped)
-        self.tell_effect(context, self._has_effect(hook, result, known))
+        self.tell_effect(context, self._has_effect(hook, result, known, incremental=incremental))
         return result.as_dict()
 
     @property
     def _is_incremental(self) -> bool:
         return not (self.ignore_cookie_file or self.init_mode)
 
-    def _has_effect(self, hook: IdmHook, result: ExportResult, connection: Connection | None) -> bool:
+    def _has_effect(
+        self, hook: IdmHook, result: ExportResult, connection: Connection | None, *, incremental: bool
+    ) -> bool:
         """Tell whether there is something to prepare.
 
         Without rows an Incremental has none, whether the rows are changes or everything, unless its prepare is what gets
         an earlier batch synchronized.
         """
-        if result.rows > 0 or result.skipped is not None or not self._is_incremental or connection is None:
+        if result.rows > 0 or result.skipped is not None or not incremental or connection is None:
             return True
         return bool(hook.get_exchange().channel(connection.connector).unfinished())
 

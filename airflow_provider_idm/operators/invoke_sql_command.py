@@ -76,6 +76,10 @@ class InvokeSqlCommandTaskOperator(IdmOperator):
         self.timeout = timeout
         self.encoding = encoding
 
+    def works_in_dry_run(self) -> bool:
+        """Tell that a query is run all the same: what it gives may be a source file."""
+        return not self.is_not_a_query
+
     def perform(self, context: Context) -> dict[str, Any]:
         """Run the command; return the files written."""
         from airflow_provider_idm.synchronization.export.sql.command import Command, run_command

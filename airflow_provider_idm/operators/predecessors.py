@@ -55,7 +55,8 @@ def _outcome(task: Any, name: str, state: str | None) -> Outcome:
     if state == SUCCESS:
         return Outcome(state, had_effect=task.xcom_pull(task_ids=name, key=EFFECT))
     if state == SKIPPED:
-        return Outcome(state, stopped=task.xcom_pull(task_ids=name, key=STOPPED) is True)
+        stopped = task.xcom_pull(task_ids=name, key=STOPPED) is True
+        return Outcome(state, had_effect=task.xcom_pull(task_ids=name, key=EFFECT), stopped=stopped)
     return Outcome(state)
 
 

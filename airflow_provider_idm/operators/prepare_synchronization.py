@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_provider_idm.configuration.arguments import parse_mode, parse_source_type
 from airflow_provider_idm.errors import ConnectorBlockedError
@@ -45,6 +45,9 @@ class PrepareSynchronizationTaskOperator(IdmOperator):
     """
 
     dry_run: bool  # type: ignore[assignment]  # hides the base class's method, which nothing calls
+    reads: ClassVar[frozenset[str]] = frozenset(
+        {"dry_run", "on_invalid_value", "sources_directory", "source_date"}
+    )
     template_fields: Sequence[str] = (
         *IdmOperator.template_fields,
         "connector",
@@ -106,20 +109,24 @@ class PrepareSynchronizationTaskOperator(IdmOperator):
         from airflow_provider_idm.synchronization.prepare import PrepareRequest, has_effect, prepare
 
         hook = self.hook()
-        sources = Path(self.sources_directory) if self.sources_directory else hook.work / "ExportOutput"
+        options = self.run_options(context)
+        folder, dated_folder = options.folder(context) or (self.sources_directory, self._dated_folder)
+        date = effective_date(context, dated_folder=dated_folder, source_date=options.source_date)
+        if date is not None:
+            self.log.info("The sources are of %s.", date.isoformat())
         request = PrepareRequest(
             mappings=self.mappings(hook, self.connector),
             mode=parse_mode(self.synchronization_mode),
             type=parse_source_type(self.type),
             column_name=self.column_name,
-            sources=sources,
+            sources=Path(folder) if folder else hook.work / "ExportOutput",
             exchange=hook.get_exchange(),
             work=Path(self.working_directory) if self.working_directory else hook.work,
             exports=hook.work,
-            effective_date=effective_date(context, dated_folder=self._dated_folder),
-            on_invalid_value=self.on_invalid_value,
+            effective_date=date,
+            on_invalid_value=options.on_invalid_value or self.on_invalid_value,
             origin=origin(context),
-            plan_only=self.dry_run,
+            plan_only=self.dry_run or options.dry_run,
             stop_if_blocked=bool(self.skip_if_blocked),
             encoding=self.encoding,
             separator=self.separator,

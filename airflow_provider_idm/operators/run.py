@@ -33,20 +33,58 @@ def is_templated(folder: object) -> bool:
     return any(not _SETTING.fullmatch(part) for part in _TEMPLATE.findall(folder))
 
 
-def effective_date(context: Mapping[str, Any], *, dated_folder: bool) -> datetime | None:
+def effective_date(
+    context: Mapping[str, Any], *, dated_folder: bool, source_date: datetime | None = None
+) -> datetime | None:
     """Return the date that the run's sources have, or None if they are just the current state.
 
     Sources are dated in a backfill, and where their folder is templated. Their date is the run's logical date; a run
     triggered without one has the moment after which it was to run instead.
 
     :param dated_folder: whether the folder of the source files is templated.
+    :param source_date: the date that whoever triggered the run said they are of.
     """
-    run = context["dag_run"]
-    if not dated_folder and _run_type(run) != "backfill":
-        return None
-    date: datetime | None = context.get("logical_date") or run.run_after
+    if source_date is not None:
+        return source_date
+    return run_date(context) if dated_folder or is_backfill(context) else None
+
+
+def run_date(context: Mapping[str, Any]) -> datetime:
+    """Return a run's logical date; without one, the moment after which it was to run."""
+    date: datetime = context.get("logical_date") or context["dag_run"].run_after
     return date
 
 
-def _run_type(run: Any) -> str:
-    return str(getattr(run.run_type, "value", run.run_type))
+def is_backfill(context: Mapping[str, Any]) -> bool:
+    """Tell whether a run belongs to a backfill."""
+    kind = context["dag_run"].run_type
+    return str(getattr(kind, "value", kind)) == "backfill"
+
+
+def dates_of(date: datetime) -> dict[str, Any]:
+    """Return what templates know of a run with a logical date: ``ds``, ``ts`` …; the interval is that moment."""
+    from airflow.sdk import timezone
+
+    moment = timezone.convert_to_utc(date)
+    ts = moment.isoformat()
+    return {
+        "logical_date": moment,
+        "data_interval_start": moment,
+        "data_interval_end": moment,
+        "ds": f"{moment:%Y-%m-%d}",
+        "ds_nodash": f"{moment:%Y%m%d}",
+        "ts": ts,
+        "ts_nodash": f"{moment:%Y%m%dT%H%M%S}",
+        "ts_nodash_with_tz": ts.replace("-", "").replace(":", ""),
+    }
+
+
+def with_dates(context: Mapping[str, Any], source_date: datetime | None = None) -> Mapping[str, Any]:
+    """Return a context for templates in which the dates of a run are never missing.
+
+    A run triggered without a logical date has none of them. Templates then get those of the moment after which it was to
+    run, as the batches are dated; with a source date, that date's.
+    """
+    if source_date is None and context.get("logical_date") is not None:
+        return context
+    return {**context, **dates_of(source_date or run_date(context))}

@@ -16,6 +16,10 @@ class SetRecentlyModifiedFlagTaskOperator(IdmOperator):
     The XCom is the number of resources marked.
     """
 
+    def works_in_dry_run(self) -> bool:
+        """Tell that there is nothing to do: the repository must not change."""
+        return False
+
     def perform(self, context: Context) -> int:
         """Mark the resources; return how many."""
         with self.hook().get_repository() as repository:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_idm.configuration.arguments import parse_source_type
 from airflow_provider_idm.configuration.rolling import parse_rolling_window
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from airflow_provider_idm.configuration import ConnectorMappings
     from airflow_provider_idm.configuration.model import RollingWindow
     from airflow_provider_idm.hooks.idm import IdmHook
+    from airflow_provider_idm.operators.run_options import RunOptions
     from airflow_provider_idm.synchronization.synchronize import Plan, SynchronizeRequest
 
 
@@ -57,6 +58,9 @@ class SynchronizeTaskOperator(WaitingOperator):
     """
 
     dry_run: bool  # type: ignore[assignment]  # hides the base class's method, which nothing calls
+    reads: ClassVar[frozenset[str]] = frozenset(
+        {"dry_run", "force_synchronization", "allow_backwards", "orphans", "do_not_delete_changes"}
+    )
     template_fields: Sequence[str] = (
         *IdmOperator.template_fields,
         "connector",
@@ -111,10 +115,12 @@ class SynchronizeTaskOperator(WaitingOperator):
         hook = self.hook()
         mappings = self.mappings(hook, self.connector)
         work = self._work(hook)
-        self._hold_back(hook, mappings, work, context)
-        if self.dry_run:
+        options = self.run_options(context)
+        dry_run = self.dry_run or options.dry_run
+        self._hold_back(hook, mappings, work, context, dry_run=dry_run)
+        if dry_run:
             self.tell_effect(context, False)
-            return self._plan(hook, mappings, work)
+            return self._plan(hook, mappings, work, options)
         with self.request(context) as request:
             return self.conclude(settle(request), request, context)
 
@@ -125,6 +131,7 @@ class SynchronizeTaskOperator(WaitingOperator):
 
         hook = self.hook()
         mappings = self.mappings(hook, self.connector)
+        options = self.run_options(context)
         with hook.get_repository() as repository:
             yield SynchronizeRequest(
                 mappings=mappings,
@@ -133,20 +140,22 @@ class SynchronizeTaskOperator(WaitingOperator):
                 work=self._work(hook),
                 batch=self.batch,
                 type=parse_source_type(self.type),
-                force=self.force_synchronization,
-                orphans=self.orphans,
-                do_not_delete_changes=self.do_not_delete_changes,
-                allow_backwards=self.allow_backwards,
+                force=self.force_synchronization or options.force_synchronization,
+                orphans=self.orphans or options.orphans,
+                do_not_delete_changes=self.do_not_delete_changes or options.do_not_delete_changes,
+                allow_backwards=self.allow_backwards or options.allow_backwards,
                 rolling=self._rolling_window(hook),
                 origin=origin(context),
                 memory_limit=self.memory_limit,
             )
 
-    def _hold_back(self, hook: IdmHook, mappings: ConnectorMappings, work: Path, context: Context) -> None:
+    def _hold_back(
+        self, hook: IdmHook, mappings: ConnectorMappings, work: Path, context: Context, *, dry_run: bool
+    ) -> None:
         """Skip the task if there is no batch for it, or another one must be decided about first."""
         if self._takes_batch and is_missing(self.batch):
             skip_without_batch(hook, mappings, work)
-        if self.skip_if_blocked and not self.dry_run:
+        if self.skip_if_blocked and not dry_run:
             check_not_blocked_by_another(hook, mappings.connector.identifier, self.batch, origin(context))
 
     @property
@@ -160,7 +169,9 @@ class SynchronizeTaskOperator(WaitingOperator):
     def _work(self, hook: IdmHook) -> Path:
         return Path(self.working_directory) if self.working_directory else hook.work
 
-    def _plan(self, hook: IdmHook, mappings: ConnectorMappings, work: Path) -> dict[str, Any]:
+    def _plan(
+        self, hook: IdmHook, mappings: ConnectorMappings, work: Path, options: RunOptions
+    ) -> dict[str, Any]:
         from airflow_provider_idm.synchronization.synchronize import PlanRequest, plan_synchronization
 
         with hook.get_repository() as repository:
@@ -171,8 +182,8 @@ class SynchronizeTaskOperator(WaitingOperator):
                 work=work,
                 batch=self.batch,
                 type=parse_source_type(self.type),
-                allow_backwards=self.allow_backwards,
-                force=self.force_synchronization,
+                allow_backwards=self.allow_backwards or options.allow_backwards,
+                force=self.force_synchronization or options.force_synchronization,
                 rolling=self._rolling_window(hook),
                 memory_limit=self.memory_limit,
             )
