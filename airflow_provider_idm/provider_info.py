@@ -34,6 +34,10 @@ def get_provider_info() -> dict[str, Any]:
             },
         ],
         "connection-types": [_CONNECTION_TYPE],
+        "extra-links": [
+            "airflow_provider_idm.operators.links.BatchLink",
+            "airflow_provider_idm.operators.links.ReportLink",
+        ],
     }
 
 

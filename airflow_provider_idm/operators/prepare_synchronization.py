@@ -10,6 +10,7 @@ from airflow_provider_idm.configuration.arguments import parse_mode, parse_sourc
 from airflow_provider_idm.errors import ConnectorBlockedError
 from airflow_provider_idm.hooks.airflow_exceptions import AirflowFailException
 from airflow_provider_idm.operators.base import IdmOperator
+from airflow_provider_idm.operators.links import COUNTS, BatchLink, ReportLink
 from airflow_provider_idm.operators.run import effective_date, is_templated, origin
 from airflow_provider_idm.operators.tables import fetched, shown_without_values
 
@@ -48,6 +49,7 @@ class PrepareSynchronizationTaskOperator(IdmOperator):
     reads: ClassVar[frozenset[str]] = frozenset(
         {"dry_run", "on_invalid_value", "sources_directory", "source_date"}
     )
+    operator_extra_links = (BatchLink(), ReportLink())
     template_fields: Sequence[str] = (
         *IdmOperator.template_fields,
         "connector",
@@ -143,6 +145,6 @@ class PrepareSynchronizationTaskOperator(IdmOperator):
         for name, numbers in counts["files"].items():
             told = ", ".join(f"{number:,} {what}" for what, number in numbers.items())
             self.log.info("%s: %s", name, told)
-        context["ti"].xcom_push(key="counts", value=counts)
+        context["ti"].xcom_push(key=COUNTS, value=counts)
         self.tell_effect(context, has_effect(result.manifest, request.exchange.channel(request.connector)))
         return result.manifest.batch

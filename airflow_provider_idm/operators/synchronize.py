@@ -12,6 +12,7 @@ from airflow_provider_idm.configuration.rolling import parse_rolling_window
 from airflow_provider_idm.errors import ConfigurationError
 from airflow_provider_idm.operators.base import IdmOperator
 from airflow_provider_idm.operators.decision import settle
+from airflow_provider_idm.operators.links import BatchLink, ReportLink
 from airflow_provider_idm.operators.run import origin
 from airflow_provider_idm.operators.safeguards import (
     check_not_blocked_by_another,
@@ -61,6 +62,7 @@ class SynchronizeTaskOperator(WaitingOperator):
     reads: ClassVar[frozenset[str]] = frozenset(
         {"dry_run", "force_synchronization", "allow_backwards", "orphans", "do_not_delete_changes"}
     )
+    operator_extra_links = (BatchLink(), ReportLink())
     template_fields: Sequence[str] = (
         *IdmOperator.template_fields,
         "connector",

@@ -20,6 +20,7 @@ from airflow_provider_idm.operators.decision import (
     text_for_log,
     unasked,
 )
+from airflow_provider_idm.operators.links import BLOCKED
 from airflow_provider_idm.operators.question import (
     LENGTH,
     OPTIONS,
@@ -143,6 +144,7 @@ class WaitingOperator(IdmOperator):
     def _block(self, result: SynchronizeResult, request: SynchronizeRequest, context: Context) -> NoReturn:
         if result.review is None:
             raise skip_behind(request, result)
+        context["ti"].xcom_push(key=BLOCKED, value=result.as_dict())
         if self.on_threshold == "fail":
             raise AirflowFailException(
                 unasked(result, result.review, "This task does not wait (on_threshold).")
