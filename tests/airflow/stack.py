@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 
 from airflow_provider_idm.hooks.airflow_exceptions import TaskAwaitingInput
-from tests.airflow.conftest import ROOT
+from tests.airflow.installation import python_path
 
 PATIENCE = 300
 """Seconds to wait for anything; a busy machine is slow."""
@@ -76,7 +76,7 @@ class Stack:
             "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "1",
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": python_path(home / "installation"),
             **environment,
         }
 
