@@ -1,4 +1,4 @@
-"""What an installation of the package adds to a Python that only has its code: the metadata by which Airflow finds it."""
+"""What an installation of the package adds to its code: the metadata by which Airflow finds it."""
 
 from __future__ import annotations
 
