@@ -41,6 +41,7 @@ def job_dag(configuration: Configuration, job: Job, settings: DagSettings) -> DA
         **_run_types(job),
     )
     Graph(dag, configuration, job, settings).add(plan)
+    settings.tasks.params.add_to(dag)
     dag.validate()  # type: ignore[no-untyped-call]
     return dag
 

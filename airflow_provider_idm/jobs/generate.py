@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import re
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
 from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from airflow_provider_idm.configuration.names import MAX_ID_LENGTH, dag_id
 from airflow_provider_idm.configuration.read import check_configuration
 from airflow_provider_idm.configuration.scaffolding import scaffolding_job_identifier, unread_job_identifiers
 from airflow_provider_idm.jobs.dag import display_name, job_dag
+from airflow_provider_idm.jobs.params import RunParams
 from airflow_provider_idm.jobs.placeholder import placeholder_dag
 from airflow_provider_idm.jobs.plan import JobError
 from airflow_provider_idm.jobs.safeguards import Safeguards
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from airflow.sdk import DAG
 
     from airflow_provider_idm.configuration.model import Configuration, Job, Problem, Scaffolding
-    from airflow_provider_idm.jobs.tasks import TaskFactory
+    from airflow_provider_idm.jobs.registered import TaskFactory
     from airflow_provider_idm.operators.question import User
     from airflow_provider_idm.operators.waiting import Notifier, OnThreshold
 
@@ -58,6 +59,7 @@ def generate_dags(
     notifiers: Sequence[Notifier] | Notifier | None = None,
     show_values: bool = False,
     rolling_thresholds: Mapping[str, Any] | str | None = None,
+    params: bool | Collection[str] = True,
     task_operators: Mapping[str, TaskFactory] | None = None,
     strict: bool = False,
 ) -> dict[str, DAG]:
@@ -84,6 +86,9 @@ def generate_dags(
     :param show_values: show the values that would change, not only which properties do.
     :param rolling_thresholds: limits over the last days by connector,
         ``{"HR": {"days": 7, "MaximumDeletedLines": 500}}``, instead of those that the Airflow connection has for them.
+    :param params: what whoever triggers a run may ask of it: True for all that there is, False for nothing, or some of
+        ``dry_run``, ``force_synchronization``, ``allow_backwards``, ``orphans``, ``do_not_delete_changes``,
+        ``sources_directory``, ``source_date``, ``ignore_cookie_file``, ``on_invalid_value``.
     :param task_operators: what runs the task elements that this provider does not: by element, a function of the
         element and the DAG that returns an operator, ``{"ComputeRoleModelTask": factory}``. The operator's task id must
         be the element's identifier. One for an element that this provider runs takes its place.
@@ -103,6 +108,7 @@ def generate_dags(
         tasks=TaskMaker(
             registered=task_operators or {},
             strict=strict,
+            params=RunParams(params),
             safeguards=Safeguards(
                 on_threshold,
                 _given(
@@ -166,7 +172,8 @@ class _Generation:
         windows = tasks.safeguards.problems_of_all(configuration, is_sound=not concerns.errors)
         # an agent may be missing because its file cannot be read
         agents = [] if concerns.errors else self.settings.problems(list(configuration.agents))
-        self.general = [*tasks.problems(), *agents, *windows]
+        params = tasks.params.problems(self.settings.default_args)
+        self.general = [*tasks.problems(), *params, *agents, *windows]
         shown: set[Problem] = set()
         for job in configuration.jobs.values():
             if self._is_wanted(dag_id(job.identifier)):

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
 from airflow_provider_idm.configuration.definitions_jobs import PREPARE
+from airflow_provider_idm.jobs.params import RunParams
 from airflow_provider_idm.jobs.plan import SET_FLAG, SYNCHRONIZE, JobError
+from airflow_provider_idm.jobs.registered import registered_operator
 from airflow_provider_idm.jobs.safeguards import Safeguards
-from airflow_provider_idm.operators.base import DEFAULT_CONN_ID, IdmOperator
+from airflow_provider_idm.operators.base import IdmOperator
 from airflow_provider_idm.operators.create_database_views import CreateDatabaseViewsTaskOperator
 from airflow_provider_idm.operators.deploy_configuration import DeployConfigurationTaskOperator
 from airflow_provider_idm.operators.export import ExportTaskOperator
 from airflow_provider_idm.operators.invoke_sql_command import InvokeSqlCommandTaskOperator
 from airflow_provider_idm.operators.placeholder import PlaceholderTaskOperator
-from airflow_provider_idm.operators.predecessors import check_condition
 from airflow_provider_idm.operators.prepare_synchronization import PrepareSynchronizationTaskOperator
 from airflow_provider_idm.operators.set_recently_modified_flag import SetRecentlyModifiedFlagTaskOperator
 from airflow_provider_idm.operators.synchronize import SynchronizeTaskOperator
@@ -27,10 +28,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_idm.configuration.model import TaskElement
     from airflow_provider_idm.jobs.plan import PlannedTask
-    from airflow_provider_idm.operators.condition import Condition
-
-    TaskFactory = Callable[[TaskElement, DAG], BaseOperator]
-    """Makes the operator of a registered element: it has the element's identifier as its task id."""
+    from airflow_provider_idm.jobs.registered import TaskFactory
 
 _BATCH = "{{{{ ti.xcom_pull(task_ids='{}') }}}}"
 
@@ -42,11 +40,13 @@ class TaskMaker:
     :param registered: what the author of the DAG file registered, by element; it comes before our own operators.
     :param strict: whether an element without an operator is an error rather than a placeholder.
     :param safeguards: what a synchronize does about thresholds.
+    :param params: what a run may be asked.
     """
 
     registered: Mapping[str, TaskFactory] = field(default_factory=dict)
     strict: bool = False
     safeguards: Safeguards = field(default_factory=Safeguards)
+    params: RunParams = field(default_factory=RunParams)
 
     def problems(self) -> list[str]:
         """Return what is wrong with what was registered, for every job."""
@@ -70,7 +70,7 @@ class TaskMaker:
         """
         element = planned.task.element
         if (factory := self.registered.get(element)) is not None:
-            return _registered(factory, planned, dag, common)
+            return registered_operator(factory, planned, dag, common, self.params.names)
         parameters = _PARAMETERS.get(element)
         if parameters is None and self.strict:
             what = f"no operator is registered for {element} {planned.task.identifier!r}"
@@ -89,68 +89,10 @@ class TaskMaker:
             **given,
             **common,
         )
+        made.run_params = self.params.names
         if planned.condition is not None:
             made.condition = planned.condition
         return made
-
-
-def _registered(
-    factory: TaskFactory, planned: PlannedTask, dag: DAG, common: Mapping[str, Any]
-) -> BaseOperator:
-    """Return the operator that an author's factory makes, made to keep the order and the conditions of the job.
-
-    :param common: the ``queue``, ``executor`` and ``idm_conn_id`` that it gets, if it has none of its own.
-    """
-    task = planned.task
-    place = f"{task.location}: {task.element} {task.identifier!r}"
-    if task.identifier != planned.task_id:
-        task = replace(task, identifier=planned.task_id)
-    known = set(dag.task_ids)
-    try:
-        operator: object = factory(task, dag)
-    except Exception as error:
-        raise JobError(
-            [f"{place}: what is registered for it failed: {type(error).__name__}: {error}"]
-        ) from error
-    if not isinstance(operator, BaseOperator):
-        found = type(operator).__name__
-        raise JobError([f"{place}: what is registered for it returned {found}, expected an operator"])
-    if operator.task_id != planned.task_id:
-        what = (
-            f"what is registered for it made a task {operator.task_id!r}, expected the id {planned.task_id!r}"
-        )
-        raise JobError([f"{place}: {what}: give the operator task_id=task.identifier"])
-    if not operator.has_dag():  # type: ignore[no-untyped-call]
-        operator.dag = dag
-    elif operator.dag is not dag:
-        what = f"what is registered for it returned a task of the DAG {operator.dag.dag_id}"
-        raise JobError([f"{place}: {what}, expected a new operator each time"])
-    if others := sorted(set(dag.task_ids) - known - {planned.task_id}):
-        what = f"what is registered for it made more tasks than one ({', '.join(others)})"
-        raise JobError([f"{place}: {what}: the job would not know their place"])
-    if "queue" in common and operator.queue == BaseOperator.queue:
-        operator.queue = common["queue"]
-    if "executor" in common and operator.executor is None:
-        operator.executor = common["executor"]
-    if isinstance(operator, IdmOperator) and operator.idm_conn_id == DEFAULT_CONN_ID:
-        operator.idm_conn_id = common.get("idm_conn_id", DEFAULT_CONN_ID)
-    operator.trigger_rule = planned.trigger_rule  # type: ignore[assignment]  # a text serves as well
-    if planned.condition is not None:
-        _check_first(operator, planned.condition)
-    return operator
-
-
-def _check_first(operator: BaseOperator, condition: Condition) -> None:
-    """Have an operator that an author made check a condition when it begins, but not when it resumes."""
-    own = operator.execute
-
-    def execute(context: Any) -> Any:
-        check_condition(condition, context)
-        return own(context)
-
-    vars(operator)["execute"] = execute
-    if operator.inherits_from_empty_operator:  # else no worker would run it
-        vars(operator)["inherits_from_empty_operator"] = False
 
 
 Parameters = tuple[type[IdmOperator], dict[str, Any]]
