@@ -10,6 +10,7 @@ import importlib.util
 import itertools
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -30,6 +31,7 @@ ROOT = Path(__file__).parents[2]
 HOME = Path(tempfile.mkdtemp(prefix="idm-airflow-"))
 SETTINGS = {
     "AIRFLOW_HOME": str(HOME),
+    "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),  # dag.test() of Airflow 3.2 needs one
     "AIRFLOW__CORE__DAGS_FOLDER": str(HOME / "dags"),
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
