@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_idm.configuration.names import same
 from airflow_provider_idm.errors import ConfigurationError
 from airflow_provider_idm.operators.base import IdmOperator
+from airflow_provider_idm.operators.earlier_runs import wait_for_turn
 from airflow_provider_idm.operators.safeguards import check_exchange_not_blocked
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ class ExportTaskOperator(IdmOperator):
         if (known := configuration.connections.get(self.connection)) is not None:
             require_connector(configuration, known.connector)
             self._check_connector(known.connector)
+            if not options.dry_run:
+                wait_for_turn(context, known.connector)
             if self.skip_if_blocked and not options.dry_run:
                 check_exchange_not_blocked(hook, known.connector)
         result = export_connection(

@@ -10,12 +10,19 @@ from airflow_provider_idm.configuration.arguments import parse_mode, parse_sourc
 from airflow_provider_idm.errors import ConnectorBlockedError
 from airflow_provider_idm.hooks.airflow_exceptions import AirflowFailException
 from airflow_provider_idm.operators.base import IdmOperator
+from airflow_provider_idm.operators.earlier_runs import wait_for_turn
 from airflow_provider_idm.operators.links import COUNTS, BatchLink, ReportLink
-from airflow_provider_idm.operators.run import effective_date, is_templated, origin
+from airflow_provider_idm.operators.run import effective_date, is_backfill, is_templated, origin
 from airflow_provider_idm.operators.tables import fetched, shown_without_values
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
+
+
+_SAME_FOLDER = (
+    "The folder of the source files is the same for every day of this backfill: what is in it now is taken for what was "
+    "on that day. Put the date into sources_directory, unless a task before this one brings the files of the day."
+)
 
 
 class PrepareSynchronizationTaskOperator(IdmOperator):
@@ -94,7 +101,7 @@ class PrepareSynchronizationTaskOperator(IdmOperator):
         self.memory_limit = memory_limit
         self.tables = tables
         paths = tables.values() if isinstance(tables, Mapping) else ()
-        self._dated_folder = is_templated(sources_directory) or any(map(is_templated, paths))
+        self.dated_folder = is_templated(sources_directory) or any(map(is_templated, paths))
 
     @property
     def tables(self) -> Any:
@@ -112,7 +119,11 @@ class PrepareSynchronizationTaskOperator(IdmOperator):
 
         hook = self.hook()
         options = self.run_options(context)
-        folder, dated_folder = options.folder(context) or (self.sources_directory, self._dated_folder)
+        folder, dated_folder = options.folder(context) or (self.sources_directory, self.dated_folder)
+        if not (self.dry_run or options.dry_run):
+            wait_for_turn(context, self.connector)
+            if is_backfill(context) and not dated_folder:
+                self.log.warning(_SAME_FOLDER)
         date = effective_date(context, dated_folder=dated_folder, source_date=options.source_date)
         if date is not None:
             self.log.info("The sources are of %s.", date.isoformat())

@@ -1,0 +1,219 @@
+"""The runs of a DAG before and after a task's own, as Airflow knows them; a dated task waits here for its turn."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_idm.configuration.names import same
+from airflow_provider_idm.hooks.airflow_exceptions import AirflowFailException, AirflowRescheduleException
+from airflow_provider_idm.operators.condition import FAILED
+from airflow_provider_idm.operators.order_of_runs import (
+    BACKFILL,
+    DatedRun,
+    DayTasks,
+    Verb,
+    Verdict,
+    day_of,
+    decide_turn,
+)
+from airflow_provider_idm.operators.run import is_templated
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+REFUSED_BEFORE: Final = "refused_before"
+"""Key of the XCom of a task that was refused for a wrong order: the run that its own was started before."""
+
+LOOK_AGAIN: Final = timedelta(seconds=10)
+"""An executor may report the end of a process five seconds late; a task that runs again by then is taken for failed."""
+
+PATIENCE: Final = 30.0
+"""Seconds that something which should pass at once is given."""
+
+_PAUSE: Final = 3.0
+_END_OF_TIME: Final = datetime(9999, 1, 1, tzinfo=UTC)
+
+log = logging.getLogger(__name__)
+
+
+def wait_for_turn(context: Context, connector: str) -> None:
+    """Let a task that is to read dated sources of a connector go on if it is its run's turn.
+
+    :raises AirflowRescheduleException: if an earlier run of the DAG has not yet prepared and synchronized the connector.
+    :raises AirflowFailException: if that failed, or the backfill runs backwards; nothing has been read by then.
+    """
+    run = context["dag_run"]
+    tasks = _Tasks(context["dag"], connector)
+    if run.logical_date is None or not (tasks.have_dated_folder or _text(run.run_type) == BACKFILL):
+        return
+    runs = _Runs(context["ti"], tasks)
+    mine = _dated(run)
+    end = time.monotonic() + PATIENCE
+    while True:
+        patient = time.monotonic() < end
+        verdict = decide_turn(mine, runs, dated_folder=tasks.have_dated_folder, patient=patient)
+        if verdict.verb is not Verb.LOOK_AGAIN:
+            break
+        log.info("Waiting for some seconds: %s.", verdict.reason)
+        time.sleep(_PAUSE)
+    _heed(verdict, mine, context)
+
+
+def _heed(verdict: Verdict, mine: DatedRun, context: Context) -> None:
+    if verdict.verb is Verb.WAIT:
+        log.info("Waiting: %s.", verdict.reason)
+        raise AirflowRescheduleException(datetime.now(UTC) + LOOK_AGAIN)  # type: ignore[no-untyped-call]
+    if verdict.verb is Verb.FAIL:
+        task: Any = context["ti"]
+        if verdict.before is not None and mine.is_fresh:
+            task.xcom_push(key=REFUSED_BEFORE, value=verdict.before)
+        raise AirflowFailException(_message(verdict, mine, task.dag_id))
+
+
+def _message(verdict: Verdict, mine: DatedRun, dag: str) -> str:
+    command = f"airflow backfill create --dag-id {dag}"
+    if verdict.to_mend is None:
+        return (
+            f"{verdict.reason}: this backfill runs backwards. Days are applied from the earliest to the latest, so "
+            "nothing was read and nothing changed. Create the backfill anew without --run-backwards, and with "
+            f"--reprocess-behavior failed: {command} --from-date … --to-date … --reprocess-behavior failed"
+        )
+    dates = (_argument(date) for date in (verdict.to_mend.date, mine.date) if date is not None)
+    span = " ".join(
+        f"{option} {date}" for option, date in zip(("--from-date", "--to-date"), dates, strict=True)
+    )
+    return (
+        f"{verdict.reason}. A day that is left out cannot be put in later, so nothing of this day was read. Mend that "
+        f"run, then do both again, in the order of their dates: {command} {span} --reprocess-behavior failed. To leave "
+        "the day out, mark its failed tasks as successful instead, and clear this run"
+    )
+
+
+def _argument(date: datetime) -> str:
+    text = day_of(date)
+    return text if "T" in text else f"{text}T00:00:00+00:00"
+
+
+class _Tasks:
+    """The tasks of a DAG that concern a connector, by their ids.
+
+    :param dag: the DAG, as a worker knows it.
+    """
+
+    def __init__(self, dag: Any, connector: str) -> None:
+        from airflow_provider_idm.operators.export import ExportTaskOperator
+        from airflow_provider_idm.operators.prepare_synchronization import PrepareSynchronizationTaskOperator
+        from airflow_provider_idm.operators.synchronize import SynchronizeTaskOperator
+
+        self.waiting: list[str] = []
+        """Those that wait for their turn, of any connector."""
+        self._connectors: dict[str, bool] = {}
+        self.have_dated_folder = False
+        """Whether one of the prepares has another folder for every date."""
+        for task in dag.tasks:
+            kind = getattr(task, "operator_class", type(task))
+            given = _Given(task)
+            if issubclass(kind, (ExportTaskOperator, PrepareSynchronizationTaskOperator)):
+                self.waiting.append(task.task_id)
+            if not issubclass(kind, (PrepareSynchronizationTaskOperator, SynchronizeTaskOperator)):
+                continue
+            its = given["connector"]
+            if isinstance(its, str) and not is_templated(its) and not same(its, connector):
+                continue
+            self._connectors[task.task_id] = isinstance(given.mapped, Mapping)
+            self.have_dated_folder |= bool(given["dated_folder"]) or is_templated(given["sources_directory"])
+
+    def concern(self, name: str) -> bool:
+        """Tell whether a task, by its name in a run, is one of the connector's prepares and synchronizes.
+
+        Airflow names the instances of a mapped task ``task_0``, ``task_1`` …
+        """
+        base, _, index = name.rpartition("_")
+        return name in self._connectors or (index.isdecimal() and self._connectors.get(base, False))
+
+
+class _Given:
+    """The arguments of a task, be it mapped or not."""
+
+    def __init__(self, task: Any) -> None:
+        self._task = task
+        self.mapped = getattr(task, "partial_kwargs", None)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.mapped.get(name) if isinstance(self.mapped, Mapping) else getattr(self._task, name, None)
+
+
+class _Runs:
+    """The runs of the task's DAG (``Runs``), asked for over the task's connection to Airflow."""
+
+    def __init__(self, task: Any, tasks: _Tasks) -> None:
+        self._task = task
+        self._tasks = tasks
+
+    def before(self, run: DatedRun) -> DatedRun | None:
+        return None if run.date is None else self._last_before(run.date)
+
+    def after(self, run: DatedRun) -> DatedRun | None:
+        """Return the next later one; Airflow only tells the last one before a date, so the time between is halved."""
+        if run.date is None:
+            return None
+        begin, found = run.date, self._last_begun_before(_END_OF_TIME, run.date)
+        while found is not None and found.date is not None:
+            nearer = self._last_begun_before(found.date, run.date)
+            if nearer is None or nearer.date is None:
+                break
+            found, middle = nearer, begin + (nearer.date - begin) / 2
+            nearer = self._last_begun_before(middle, run.date)
+            begin, found = (middle, found) if nearer is None else (begin, nearer)
+        return found
+
+    def tasks(self, run: DatedRun) -> DayTasks:
+        found = self._task.get_task_states(dag_id=self._task.dag_id, run_ids=[run.run_id])
+        states = {name: _text(state) or None for name, state in found.get(run.run_id, {}).items()}
+        own = {name: state for name, state in states.items() if self._tasks.concern(name)}
+        return DayTasks(own, any(state in FAILED for name, state in states.items() if name not in own))
+
+    def refused(self, run: DatedRun) -> frozenset[str]:
+        told = self._task.xcom_pull(task_ids=self._tasks.waiting, key=REFUSED_BEFORE, run_id=run.run_id)
+        return frozenset(name for name in told or () if isinstance(name, str))
+
+    def _last_begun_before(self, date: datetime, earliest: datetime) -> DatedRun | None:
+        """Return the last run between two dates that was started and has not succeeded."""
+        runs = (self._last_before(date, state) for state in ("running", "failed"))
+        dated = [run for run in runs if run is not None and run.date is not None and run.date > earliest]
+        return max(dated, key=lambda run: run.date or earliest, default=None)
+
+    def _last_before(self, date: datetime, state: str | None = None) -> DatedRun | None:
+        from airflow.sdk.exceptions import AirflowRuntimeError
+        from airflow.sdk.execution_time import task_runner
+        from airflow.sdk.execution_time.comms import GetPreviousDagRun
+
+        question = GetPreviousDagRun(dag_id=self._task.dag_id, logical_date=date, state=state)
+        try:
+            answer: Any = task_runner.SUPERVISOR_COMMS.send(question)
+        except AirflowRuntimeError:
+            if state is not None:
+                raise
+            # Airflow 3.1 cannot tell of a run that has not been started.
+            return DatedRun("", None, BACKFILL, "queued", cleared=True)
+        return None if answer.dag_run is None else _dated(answer.dag_run)
+
+
+def _dated(run: Any) -> DatedRun:
+    return DatedRun(
+        run_id=run.run_id,
+        date=run.logical_date,
+        type=_text(run.run_type),
+        state=_text(run.state),
+        started=run.start_date,
+        cleared=bool(run.clear_number),
+    )
+
+
+def _text(value: Any) -> str:
+    """Return as text what Airflow gives as a text or as a member of an enumeration; empty if there is none."""
+    return "" if value is None else str(getattr(value, "value", value))
