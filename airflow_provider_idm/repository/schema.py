@@ -21,6 +21,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    PrimaryKeyConstraint,
     String,
     Table,
     Text,
@@ -28,6 +29,7 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
 )
+from sqlalchemy import text as sql_text
 
 from airflow_provider_idm.configuration.columns import (
     NAVIGATION_COLUMNS,
@@ -37,7 +39,7 @@ from airflow_provider_idm.configuration.columns import (
     column_length,
 )
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 """Version of the tables below; ``upgrade.py`` brings older ones here."""
 
 
@@ -71,6 +73,22 @@ ID: Final = BigInteger().with_variant(Integer, "sqlite")
 """64 bits; on SQLite the row id itself."""
 
 
+def _resource_values() -> tuple[Column[Any], ...]:
+    """Return the columns of a resource beside its id, for the table of those of now and that of former versions."""
+    return (
+        Column("Type", Integer, nullable=False),
+        Column("PrimaryKey", text(SCALAR_LENGTH), nullable=False),
+        *(Column(name, text(SCALAR_LENGTH)) for name in UNIQUE_KEY_COLUMNS),
+        Column("DisplayName", text()),
+        *(Column(name, text(column_length(n))) for n, name in enumerate(SCALAR_COLUMNS)),
+        *(Column(name, BigInteger) for name in NAVIGATION_COLUMNS),
+        Column("Dirty", Boolean, nullable=False, server_default=false()),
+        Column("WhenCreated", Moment, nullable=False),
+        Column("WhenChanged", Moment, nullable=False),
+        Column("ValidFrom", Moment, nullable=False),
+    )
+
+
 @lru_cache(maxsize=16)
 def tables(schema: str | None = None) -> Tables:
     """Return the tables inside a database schema (PostgreSQL), or in the default one."""
@@ -87,6 +105,7 @@ class Tables:
         self.metadata = MetaData(schema=schema)
         self._metadata_tables()
         self._resource_tables()
+        self._history_tables()
         self._change_tables()
         self._job_tables()
 
@@ -142,16 +161,7 @@ class Tables:
             "UR_Resources",
             self.metadata,
             Column("Id", ID, primary_key=True, autoincrement=False),
-            Column("Type", Integer, nullable=False),
-            Column("PrimaryKey", text(SCALAR_LENGTH), nullable=False),
-            *(Column(name, text(SCALAR_LENGTH)) for name in UNIQUE_KEY_COLUMNS),
-            Column("DisplayName", text()),
-            *(Column(name, text(column_length(n))) for n, name in enumerate(SCALAR_COLUMNS)),
-            *(Column(name, BigInteger) for name in NAVIGATION_COLUMNS),
-            Column("Dirty", Boolean, nullable=False, server_default=false()),
-            Column("WhenCreated", Moment, nullable=False),
-            Column("WhenChanged", Moment, nullable=False),
-            Column("ValidFrom", Moment, nullable=False),
+            *_resource_values(),
         )
         Index("UR_Resources_PrimaryKey", self.resources.c.Type, self.resources.c.PrimaryKey, unique=True)
         for name in UNIQUE_KEY_COLUMNS:
@@ -180,6 +190,8 @@ class Tables:
             Column("Property_Id", Integer, primary_key=True, autoincrement=False),
             Column("Hash", text(64), nullable=False),
             Column("Content", text(), nullable=False),
+            # Written with every file; the default is for what older versions stored without a resource.
+            Column("ValidFrom", Moment, nullable=False, server_default=sql_text("'1970-01-01 00:00:00'")),
         )
         # Association rows that make no link (orphans, conflict losers …), by their keys, to be resolved again later.
         self.unresolved_links = Table(
@@ -192,6 +204,40 @@ class Tables:
             sqlite_with_rowid=False,
         )
         Index("UR_UnresolvedLinks_Key2", self.unresolved_links.c.Type, self.unresolved_links.c.Key2)
+
+    def _history_tables(self) -> None:
+        """Former versions: what was valid from ``ValidFrom`` until, and no longer at, ``ValidTo``."""
+        self.resources_history = Table(
+            "UR_ResourcesHistory",
+            self.metadata,
+            Column("Id", BigInteger, nullable=False),
+            *_resource_values(),
+            Column("ValidTo", Moment, nullable=False),
+            PrimaryKeyConstraint("Id", "ValidFrom"),
+        )
+        self.resource_links_history = Table(
+            "UR_ResourceLinksHistory",
+            self.metadata,
+            Column("Type", Integer, primary_key=True, autoincrement=False),
+            Column("R1_Id", BigInteger, primary_key=True, autoincrement=False),
+            Column("R2_Id", BigInteger, primary_key=True, autoincrement=False),
+            Column("ValidFrom", Moment, primary_key=True),
+            Column("ValidTo", Moment, nullable=False),
+            sqlite_with_rowid=False,
+        )
+        # As of a date, everything of a type that ended later is looked at.
+        for table in (self.resources_history, self.resource_links_history):
+            Index(f"{table.name}_ValidTo", table.c.Type, table.c.ValidTo)
+        self.resource_files_history = Table(
+            "UR_ResourceFilesHistory",
+            self.metadata,
+            Column("Resource_Id", BigInteger, primary_key=True, autoincrement=False),
+            Column("Property_Id", Integer, primary_key=True, autoincrement=False),
+            Column("Hash", text(64), nullable=False),
+            Column("ValidFrom", Moment, primary_key=True),
+            Column("ValidTo", Moment, nullable=False),
+            sqlite_with_rowid=False,
+        )
 
     def _change_tables(self) -> None:
         def change_table(name: str, *columns: Column[Any]) -> Table:
@@ -292,6 +338,8 @@ class Tables:
             Column("ChangeSet", text(64)),
             Column("Options", text()),
             Column("Message", text()),
+            # Before it, former versions are missing: of older versions' repositories, written without, or forgotten.
+            Column("HistorySince", Moment),
         )
         self.counters = Table(
             "UJ_Counters",

@@ -29,7 +29,19 @@ def _to_version_2(connection: Connection, tables: Tables) -> None:
     _add_columns(connection, *(states[name] for name in names), tables.batches.c.Consent)
 
 
-MIGRATIONS: Final[Mapping[int, Callable[[Connection, Tables], None]]] = {1: _to_version_2}
+def _to_version_3(connection: Connection, tables: Tables) -> None:
+    """History: it begins with what each connector's last batch left."""
+    states, files, resources = tables.connector_states, tables.resource_files, tables.resources
+    history = (tables.resources_history, tables.resource_links_history, tables.resource_files_history)
+    tables.metadata.create_all(connection, tables=history)
+    _add_columns(connection, states.c.HistorySince, files.c.ValidFrom)
+    connection.execute(update(states).values(HistorySince=states.c.LastEffectiveDate))
+    since = select(resources.c.ValidFrom).where(resources.c.Id == files.c.Resource_Id).scalar_subquery()
+    stored = files.c.Resource_Id.in_(select(resources.c.Id))
+    connection.execute(update(files).where(stored).values(ValidFrom=since))
+
+
+MIGRATIONS: Final[Mapping[int, Callable[[Connection, Tables], None]]] = {1: _to_version_2, 2: _to_version_3}
 """From version n to n + 1, by n.
 
 Views of ours select from named columns of ``UR_`` tables: columns may be added to these beside them, but before one is

@@ -190,6 +190,7 @@ class Stager:
         files = self._tables.resource_files
         stored = entity.stored
         gone, come = [], []
+        values: dict[str, str] = {}
         for file in entity.files:
             column = identifier(file.column)
             differs = f"(c.op = 'delete' OR c.{column} IS DISTINCT FROM s.{column})"
@@ -202,6 +203,7 @@ class Stager:
                 "Property_Id": str(file.id),
                 "Hash": f"c.{column}",
                 "Content": f"n.{identifier(file.column + '_value')}",
+                "ValidFrom": self._valid_from,
             }
             come.append(
                 f"SELECT {_aliased(values)} FROM {entity.change} c JOIN {entity.new} n ON n.pk = c.pk "
@@ -214,7 +216,7 @@ class Stager:
             [files.c.Resource_Id, files.c.Property_Id],
         )
         staged.inserted_files = self._gather(
-            f"inserted_files_{entity.index}", " UNION ALL ".join(come), list(files.c)
+            f"inserted_files_{entity.index}", " UNION ALL ".join(come), [files.c[name] for name in values]
         )
 
     # ------------------------------------------------------------------------------------------- associations
