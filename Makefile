@@ -7,7 +7,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format lock bench bench-parse clean
+.PHONY: help demo ui screenshots test lint format lock bench bench-parse clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -24,6 +24,12 @@ help: ## what can be made
 
 demo: $(VENV)/.installed ## export, prepare and synchronize the sample data with Airflow, and show the result
 	$(BIN)/python scripts/demo.py $(ARGS)
+
+ui: $(VENV)/.installed ## a local Airflow with the sample jobs, to look around: http://localhost:8080
+	@$(BIN)/python scripts/ui.py $(ARGS)
+
+screenshots: $(VENV)/.installed-dev ## take the pictures of docs/images anew (needs Chromium)
+	$(BIN)/python scripts/screenshots.py $(ARGS)
 
 test: $(VENV)/.installed-dev ## run all tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
