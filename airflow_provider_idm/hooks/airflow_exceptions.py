@@ -8,6 +8,7 @@ try:  # since Airflow 3.2
         AirflowNotFoundException,
         AirflowRescheduleException,
         AirflowSkipException,
+        TaskDeferred,
     )
 except ImportError:
     from airflow.exceptions import (  # type: ignore[no-redef,attr-defined]
@@ -15,6 +16,7 @@ except ImportError:
         AirflowNotFoundException,
         AirflowRescheduleException,
         AirflowSkipException,
+        TaskDeferred,
     )
 
 try:  # since Airflow 3.3
@@ -28,4 +30,5 @@ __all__ = [
     "AirflowRescheduleException",
     "AirflowSkipException",
     "TaskAwaitingInput",
+    "TaskDeferred",
 ]

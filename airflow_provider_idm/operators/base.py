@@ -6,6 +6,7 @@ import logging
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -19,6 +20,7 @@ from airflow_provider_idm.errors import (
 )
 from airflow_provider_idm.hooks.airflow_exceptions import AirflowFailException, AirflowSkipException
 from airflow_provider_idm.local_files import local_files
+from airflow_provider_idm.operators.metrics import Metrics
 from airflow_provider_idm.operators.predecessors import EFFECT, check_condition, tell_stopped
 from airflow_provider_idm.operators.run import with_dates
 from airflow_provider_idm.operators.run_options import RunOptions, check_run_options, read_run_options
@@ -54,6 +56,8 @@ class IdmOperator(BaseOperator):
     """The params that a run of a generated DAG may be given; None in a DAG that its author wrote. Set by the job."""
     reads: ClassVar[frozenset[str]] = frozenset({"dry_run"})
     """The params that make a difference to the operator."""
+    step: ClassVar[str] = "task"
+    """What its metrics are called by."""
     template_fields: Sequence[str] = ("configuration",)
     ui_color: ClassVar[str] = "#e8f1fa"  # type: ignore[misc]  # the base class has it as an instance's
 
@@ -80,9 +84,18 @@ class IdmOperator(BaseOperator):
         """
         if self.condition is not None:
             check_condition(self.condition, context)
-        with self.errors_as_states(context):
+        with self.metrics.measured(), self.errors_as_states(context):
             self._check_run(context)
             return self.perform(context)
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """What the task tells Airflow's metrics."""
+        return Metrics(self.step, **self.metric_tags())
+
+    def metric_tags(self) -> dict[str, str | None]:
+        """Return the tags of the task's metrics; None for what is known later."""
+        return {}
 
     def run_options(self, context: Context) -> RunOptions:
         """Return what whoever triggered the run asked of it; in a DAG that its author wrote, nothing."""

@@ -26,6 +26,7 @@ class CreateDatabaseViewsTaskOperator(IdmOperator):
     :raises RepositoryError: if something that was not made by this task has the name of a view.
     """
 
+    step = "create_database_views"
     template_fields: Sequence[str] = (*IdmOperator.template_fields, "as_of")
 
     def __init__(

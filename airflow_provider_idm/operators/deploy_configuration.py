@@ -23,6 +23,7 @@ class DeployConfigurationTaskOperator(IdmOperator):
     :param connector: identifier of one connector; by default all that are not deactivated.
     """
 
+    step = "deploy_configuration"
     template_fields: Sequence[str] = (*IdmOperator.template_fields, "connector")
 
     def __init__(self, *, connector: str | None = None, **kwargs: Any) -> None:

@@ -37,6 +37,7 @@ class ExportTaskOperator(IdmOperator):
     :param skip_if_blocked: skip the task while a batch of the connector awaits a decision.
     """
 
+    step = "export"
     reads: ClassVar[frozenset[str]] = frozenset({"dry_run", "ignore_cookie_file", "sources_directory"})
     template_fields: Sequence[str] = (
         *IdmOperator.template_fields,
@@ -66,6 +67,10 @@ class ExportTaskOperator(IdmOperator):
         self.only_changes = only_changes
         self.skip_if_blocked = skip_if_blocked
 
+    def metric_tags(self) -> dict[str, str | None]:
+        """Return connection and connector."""
+        return {"connector": self.connector, "connection": self.connection}
+
     def perform(self, context: Context) -> dict[str, Any]:
         """Export; the XCom is the files written, with their rows and columns."""
         from airflow_provider_idm.configuration.concerns import require_connector
@@ -81,6 +86,7 @@ class ExportTaskOperator(IdmOperator):
         configuration = check_configuration(self.configuration_folder(hook))
         if (known := configuration.connections.get(self.connection)) is not None:
             require_connector(configuration, known.connector)
+            self.metrics.set_tags(connector=known.connector)
             self._check_connector(known.connector)
             if not options.dry_run:
                 wait_for_turn(context, known.connector)
@@ -99,6 +105,7 @@ class ExportTaskOperator(IdmOperator):
         )
         if result.skipped is not None:
             self.log.warning("Nothing was exported: %s", result.skipped)
+        self.metrics.exported(result)
         self.tell_effect(context, self._has_effect(hook, result, known, incremental=incremental))
         return result.as_dict()
 

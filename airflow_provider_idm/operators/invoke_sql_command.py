@@ -37,6 +37,7 @@ class InvokeSqlCommandTaskOperator(IdmOperator):
     :raises ConfigurationError: if not just one of command and file is given.
     """
 
+    step = "invoke_sql_command"
     template_fields: Sequence[str] = (
         *IdmOperator.template_fields,
         "database_identifier",

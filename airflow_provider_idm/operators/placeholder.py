@@ -18,6 +18,7 @@ class PlaceholderTaskOperator(IdmOperator):
     :param element: name of the XML element, e.g. ``ComputeRoleModelTask``.
     """
 
+    step = "placeholder"
     ui_color: ClassVar[str] = "#eeeeee"  # type: ignore[misc]  # the base class has it as an instance's
 
     def __init__(self, *, element: str, task_display_name: str | None = None, **kwargs: Any) -> None:

@@ -52,6 +52,7 @@ class PrepareSynchronizationTaskOperator(IdmOperator):
     :param memory_limit: memory that the task may use for its data, e.g. ``1GB``; more goes to disk.
     """
 
+    step = "prepare"
     dry_run: bool  # type: ignore[assignment]  # hides the base class's method, which nothing calls
     reads: ClassVar[frozenset[str]] = frozenset(
         {"dry_run", "on_invalid_value", "sources_directory", "source_date"}
@@ -113,6 +114,10 @@ class PrepareSynchronizationTaskOperator(IdmOperator):
         # set anew once they have been fetched: Airflow then shows what this attribute holds
         self._tables = shown_without_values(tables)
 
+    def metric_tags(self) -> dict[str, str | None]:
+        """Return connector and mode."""
+        return {"connector": self.connector, "mode": None}
+
     def perform(self, context: Context) -> str:
         """Prepare; return the batch's id."""
         from airflow_provider_idm.synchronization.prepare import PrepareRequest, has_effect, prepare
@@ -146,6 +151,7 @@ class PrepareSynchronizationTaskOperator(IdmOperator):
             memory_limit=self.memory_limit,
             tables=fetched(self.tables),
         )
+        self.metrics.set_tags(connector=request.connector, mode=request.mode.name.lower())
         try:
             result = prepare(request)
         except ConnectorBlockedError as error:
@@ -156,6 +162,8 @@ class PrepareSynchronizationTaskOperator(IdmOperator):
         for name, numbers in counts["files"].items():
             told = ", ".join(f"{number:,} {what}" for what, number in numbers.items())
             self.log.info("%s: %s", name, told)
+        if not result.reused:
+            self.metrics.prepared(result.manifest)
         context["ti"].xcom_push(key=COUNTS, value=counts)
         self.tell_effect(context, has_effect(result.manifest, request.exchange.channel(request.connector)))
         return result.manifest.batch

@@ -16,6 +16,8 @@ class SetRecentlyModifiedFlagTaskOperator(IdmOperator):
     The XCom is the number of resources marked.
     """
 
+    step = "set_recently_modified_flag"
+
     def works_in_dry_run(self) -> bool:
         """Tell that there is nothing to do: the repository must not change."""
         return False

@@ -13,6 +13,7 @@ from airflow_provider_idm.errors import ConfigurationError
 from airflow_provider_idm.operators.base import IdmOperator
 from airflow_provider_idm.operators.decision import settle
 from airflow_provider_idm.operators.links import BatchLink, ReportLink
+from airflow_provider_idm.operators.outlet import Outlet
 from airflow_provider_idm.operators.run import origin
 from airflow_provider_idm.operators.safeguards import (
     check_not_blocked_by_another,
@@ -20,6 +21,7 @@ from airflow_provider_idm.operators.safeguards import (
     rolling_window,
     skip_without_batch,
 )
+from airflow_provider_idm.operators.told import shortened
 from airflow_provider_idm.operators.waiting import WaitingOperator
 
 if TYPE_CHECKING:
@@ -29,11 +31,14 @@ if TYPE_CHECKING:
     from airflow_provider_idm.configuration.model import RollingWindow
     from airflow_provider_idm.hooks.idm import IdmHook
     from airflow_provider_idm.operators.run_options import RunOptions
-    from airflow_provider_idm.synchronization.synchronize import Plan, SynchronizeRequest
+    from airflow_provider_idm.synchronization.synchronize import Plan, SynchronizeRequest, SynchronizeResult
 
 
 class SynchronizeTaskOperator(WaitingOperator):
     """Apply a connector's pending batches, in order, up to one batch; the XCom is the counts of what changed.
+
+    Its asset ``idm://<idm_conn_id>/<connector>`` gets an event whenever something was changed, and only then; outlets of
+    the DAG's author stay as they are.
 
     A task whose batch was replaced by a later Complete ends as skipped and names that batch. If the changes of a batch
     exceed a threshold nothing of it is applied, and the task waits for a person's decision; for the parameters of that
@@ -58,6 +63,7 @@ class SynchronizeTaskOperator(WaitingOperator):
     :raises ConfigurationError: if ``rolling_thresholds`` are wrong, or ``changes`` are wanted of no dry run.
     """
 
+    step = "synchronize"
     dry_run: bool  # type: ignore[assignment]  # hides the base class's method, which nothing calls
     reads: ClassVar[frozenset[str]] = frozenset(
         {"dry_run", "force_synchronization", "allow_backwards", "orphans", "do_not_delete_changes"}
@@ -105,6 +111,8 @@ class SynchronizeTaskOperator(WaitingOperator):
         self.working_directory = working_directory
         self.memory_limit = memory_limit
         self._takes_batch = batch is not None
+        # A dry run changes nothing, ever: it has no asset.
+        self._outlet = None if dry_run else Outlet(self, connector, self.idm_conn_id)
         if rolling_thresholds is not None:
             parse_rolling_window(rolling_thresholds, self._rolling_place)
         if changes is not None and not dry_run:
@@ -112,8 +120,13 @@ class SynchronizeTaskOperator(WaitingOperator):
                 f"task {self.task_id}: changes are written by a dry run; set dry_run=True"
             )
 
+    def metric_tags(self) -> dict[str, str | None]:
+        """Return connector and, once the batch was read, mode."""
+        return {"connector": self.connector, "mode": None}
+
     def perform(self, context: Context) -> dict[str, Any]:
         """Synchronize, or plan it; return the counts."""
+        self._keep_asset_back()
         hook = self.hook()
         mappings = self.mappings(hook, self.connector)
         work = self._work(hook)
@@ -129,6 +142,7 @@ class SynchronizeTaskOperator(WaitingOperator):
     @contextmanager
     def request(self, context: Context) -> Iterator[SynchronizeRequest]:
         """Open the repository for the task's synchronization."""
+        self._keep_asset_back()
         from airflow_provider_idm.synchronization.synchronize import SynchronizeRequest
 
         hook = self.hook()
@@ -150,6 +164,26 @@ class SynchronizeTaskOperator(WaitingOperator):
                 origin=origin(context),
                 memory_limit=self.memory_limit,
             )
+
+    def conclude(
+        self, result: SynchronizeResult, request: SynchronizeRequest, context: Context
+    ) -> dict[str, Any]:
+        """Return the counts of what was applied, or ask about what blocks; tell of what was changed."""
+        if result.batches:
+            self.metrics.set_tags(mode=result.batches[-1].mode.lower())
+        if result.before is not None:
+            self.metrics.synchronized(result.before)
+        told = super().conclude(result, request, context)
+        is_news = not result.already_applied
+        if result.has_effect and self._outlet is not None:
+            is_news = self._outlet.announce(self, context, result, self.idm_conn_id)
+        if is_news:
+            self.metrics.synchronized(result)
+        return told
+
+    def _keep_asset_back(self) -> None:
+        if self._outlet is not None:
+            self._outlet.keep_back(self)
 
     def _hold_back(
         self, hook: IdmHook, mappings: ConnectorMappings, work: Path, context: Context, *, dry_run: bool
@@ -195,7 +229,7 @@ class SynchronizeTaskOperator(WaitingOperator):
                     self.log.info(line)
                 if self.changes:
                     self._write(plan, Path(self.changes))
-                return plan.as_dict()
+                return shortened(plan.as_dict())
 
     def _write(self, plan: Plan, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

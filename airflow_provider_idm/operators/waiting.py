@@ -34,6 +34,7 @@ from airflow_provider_idm.operators.question import (
     users_of,
     wait,
 )
+from airflow_provider_idm.operators.told import shortened
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -114,11 +115,16 @@ class WaitingOperator(IdmOperator):
         answer = read_answer(event)
         only_looks = answer is None and event.get("error_type") == "timeout"
         try:
-            with self.errors_as_states(context), self.request(context) as request:
+            with (
+                self.metrics.measured(goes_on=True),
+                self.errors_as_states(context),
+                self.request(context) as request,
+            ):
                 decision = Decision(request, kept, self.response_timeout)
                 result = decision.take(answer, ask_again=answer is None and not only_looks)
                 if result is None:
                     self._wait(kept, context)
+                self.metrics.waited(kept.asked_at)
                 return self.conclude(result, request, context)
         except TransientError as error:
             if not only_looks or isinstance(error, ResourcesError):
@@ -139,12 +145,13 @@ class WaitingOperator(IdmOperator):
         if result.state == "blocked":
             self._block(result, request, context)
         self.tell_effect(context, result.has_effect)
-        return result.as_dict()
+        return shortened(result.as_dict())
 
     def _block(self, result: SynchronizeResult, request: SynchronizeRequest, context: Context) -> NoReturn:
         if result.review is None:
             raise skip_behind(request, result)
-        context["ti"].xcom_push(key=BLOCKED, value=result.as_dict())
+        self.metrics.count({"blocked": 1})
+        context["ti"].xcom_push(key=BLOCKED, value=shortened(result.as_dict()))
         if self.on_threshold == "fail":
             raise AirflowFailException(
                 unasked(result, result.review, "This task does not wait (on_threshold).")

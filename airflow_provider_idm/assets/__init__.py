@@ -1,0 +1,1 @@
+"""The assets of Airflow that stand for what is synchronized."""
