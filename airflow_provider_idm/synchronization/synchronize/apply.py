@@ -12,6 +12,7 @@ from airflow_provider_idm.errors import ConcurrentChangeError
 from airflow_provider_idm.repository.catalogue import StoredAssociation
 from airflow_provider_idm.repository.dialects import BulkSession, Gathered
 from airflow_provider_idm.repository.schema import Tables
+from airflow_provider_idm.synchronization.synchronize.history import HistoryKeeper
 from airflow_provider_idm.synchronization.synchronize.staging import (
     Staged,
     StagedAssociation,
@@ -25,6 +26,8 @@ class Applier:
 
     Every statement must touch exactly the rows that the comparison found; anything else means that somebody changed the
     repository meanwhile, and raises ``ConcurrentChangeError`` (the transaction is then rolled back).
+
+    :param history: whether the versions that are changed or deleted are kept.
     """
 
     def __init__(
@@ -35,12 +38,14 @@ class Applier:
         *,
         effective_date: datetime,
         now: datetime,
+        history: bool = True,
     ) -> None:
         self._session = session
         self._connection = connection
         self._tables = tables
         self._effective_date = effective_date
         self._now = now
+        self._history = HistoryKeeper(connection, tables, effective_date, wanted=history)
 
     def apply(self, staged: Staged, unmapped: Iterable[StoredAssociation]) -> None:
         """Apply all of it.
@@ -66,17 +71,22 @@ class Applier:
         files, resources = self._tables.resource_files, self._tables.resources
         if staged.deleted_files:
             pairs = select(staged.deleted_files.table.c.Resource_Id, staged.deleted_files.table.c.Property_Id)
-            statement = delete(files).where(tuple_(files.c.Resource_Id, files.c.Property_Id).in_(pairs))
-            self._execute(statement, staged.deleted_files, files)
+            among = tuple_(files.c.Resource_Id, files.c.Property_Id).in_(pairs)
+            self._history.files(among)
+            self._execute(delete(files).where(among), staged.deleted_files, files)
         if staged.deleted:
             wanted = select(staged.deleted.table.c.Id)
             # Files of properties that have no mapping any more go with their resource too.
-            self._connection.execute(delete(files).where(files.c.Resource_Id.in_(wanted)))
+            left = files.c.Resource_Id.in_(wanted)
+            self._history.files(left)
+            self._connection.execute(delete(files).where(left))
+            self._history.resources(wanted, staged.layout.type)
             statement = delete(resources).where(
                 resources.c.Id.in_(wanted), resources.c.Type == staged.layout.type
             )
             self._execute(statement, staged.deleted, resources)
         if staged.updated:
+            self._history.resources(select(staged.updated.table.c.Id), staged.layout.type)
             self._execute(self._update(staged, staged.updated.table), staged.updated, resources)
 
     def _update(self, staged: StagedEntityType, source: Table) -> Update:
@@ -101,10 +111,9 @@ class Applier:
         if staged.deleted:
             source = staged.deleted.table
             pairs = select(source.c.R1_Id, source.c.R2_Id)
-            statement = delete(links).where(
-                links.c.Type == staged.layout.type, tuple_(links.c.R1_Id, links.c.R2_Id).in_(pairs)
-            )
-            self._execute(statement, staged.deleted, links)
+            among = (links.c.Type == staged.layout.type, tuple_(links.c.R1_Id, links.c.R2_Id).in_(pairs))
+            self._history.links(*among)
+            self._execute(delete(links).where(*among), staged.deleted, links)
 
     def _remember(self, staged: StagedAssociation) -> None:
         rows = self._tables.unresolved_links
@@ -121,16 +130,16 @@ class Applier:
         links, resources = self._tables.resource_links, self._tables.resources
         for table in gone:
             ids = select(table.c.Id)
-            ends = or_(links.c.R1_Id.in_(ids), links.c.R2_Id.in_(ids))
-            gone_links = self._connection.execute(
-                delete(links).where(links.c.Type == other.id, ends)
-            ).rowcount
+            among = (links.c.Type == other.id, or_(links.c.R1_Id.in_(ids), links.c.R2_Id.in_(ids)))
+            self._history.links(*among)
+            gone_links = self._connection.execute(delete(links).where(*among)).rowcount
             for entity_type, navigation in (
                 (other.entity_type1, other.navigation1),
                 (other.entity_type2, other.navigation2),
             ):
                 if navigation:
                     column = resources.c[navigation]
+                    self._history.referring(navigation, ids, entity_type)
                     cleared = self._connection.execute(
                         update(resources)
                         .where(resources.c.Type == entity_type, column.in_(ids))

@@ -190,8 +190,15 @@ class BatchRun:
         consent = (FORCED if self.forced else RESUMED) if exceeded else None
         with session.apply() as connection:
             record = self._record(connection)
-            record.advance(effective, now)
-            applier = Applier(session, connection, self._tables, effective_date=effective, now=now)
+            record.advance(effective, now, loses_history=staged.overwrites and not request.history)
+            applier = Applier(
+                session,
+                connection,
+                self._tables,
+                effective_date=effective,
+                now=now,
+                history=request.history,
+            )
             applier.apply(staged, self.layout.catalogue.others)
             for rows, table in kept:
                 session.insert(connection, rows, table)

@@ -69,10 +69,12 @@ class Record:
     def _resumes(self) -> bool:
         return self.task_instance == self.state.task_instance
 
-    def advance(self, effective: datetime, now: datetime) -> None:
+    def advance(self, effective: datetime, now: datetime, *, loses_history: bool = False) -> None:
         """Take the next revision: fails if somebody else took it since the state was read.
 
         A Complete or Initial ends every block, and the need of a Complete; else only the blocked batch itself does.
+
+        :param loses_history: whether former versions go that are not kept: history then begins anew.
         """
         manifest = self.step.manifest
         values: dict[str, Any] = {
@@ -81,6 +83,8 @@ class Record:
             "LastEffectiveDate": effective,
             "Fingerprint": manifest.fingerprint,
         }
+        if loses_history:
+            values["HistorySince"] = effective
         ends = (
             manifest.mode is not SynchronizationMode.INCREMENTAL or manifest.batch == self.state.blocked_batch
         )

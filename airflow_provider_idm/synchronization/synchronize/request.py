@@ -26,6 +26,7 @@ class SynchronizeRequest:
     :param orphans: save orphans to ``<association>.orphans.csv``.
     :param do_not_delete_changes: keep the change rows (SetRecentlyModifiedFlagTask needs them).
     :param allow_backwards: apply a batch that is dated before the last applied one.
+    :param history: keep the former versions of what is changed or deleted.
     :param rolling: limits over the last days, beside those of the configuration.
     :param origin: the task instance, for the record.
     :param memory_limit: what DuckDB may take, e.g. ``1GB``.
@@ -42,6 +43,7 @@ class SynchronizeRequest:
     orphans: bool = False
     do_not_delete_changes: bool = False
     allow_backwards: bool = False
+    history: bool = True
     rolling: RollingWindow | None = None
     origin: Origin = field(default_factory=Origin)
     memory_limit: str = "1GB"
@@ -56,7 +58,8 @@ _FLAGS: Final = ("orphans", "do_not_delete_changes", "allow_backwards")
 def remember_options(request: SynchronizeRequest) -> dict[str, Any]:
     """Return, as JSON takes it, what a blocked batch is to be applied with when a person resumes it."""
     rolling = asdict(request.rolling) if request.rolling else None
-    return {name: getattr(request, name) for name in _FLAGS} | {"rolling": rolling}
+    flags = {name: getattr(request, name) for name in _FLAGS}
+    return flags | {"history": request.history, "rolling": rolling}
 
 
 def recall_options(request: SynchronizeRequest, options: Mapping[str, Any]) -> SynchronizeRequest:
@@ -66,7 +69,8 @@ def recall_options(request: SynchronizeRequest, options: Mapping[str, Any]) -> S
         limits = {n: Thresholds(**known[n]) for n in ("resource_thresholds", "link_thresholds")}
         rolling = RollingWindow(days=known["days"], **limits)
     flags: dict[str, Any] = {n: getattr(request, n) or bool(options.get(n)) for n in _FLAGS}
-    return replace(request, rolling=rolling, **flags)
+    history = request.history and bool(options.get("history", True))
+    return replace(request, rolling=rolling, history=history, **flags)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,6 +58,13 @@ class Staged:
     entity_types: list[StagedEntityType] = field(default_factory=list)
     associations: list[StagedAssociation] = field(default_factory=list)
 
+    @property
+    def overwrites(self) -> bool:
+        """Whether anything that is stored is changed or deleted."""
+        return any(e.deleted or e.updated for e in self.entity_types) or any(
+            a.deleted for a in self.associations
+        )
+
 
 class Stager:
     """Stages a difference.
