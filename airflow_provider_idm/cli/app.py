@@ -98,7 +98,7 @@ def _idm(
     """Take the options that stand before a command."""
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
+def run(arguments: Sequence[str] | None = None, program: str = "idm") -> int:
     """Run a command line and return its exit code; errors become one message on standard error."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     handler = output.MessageHandler()
@@ -106,7 +106,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     logger.addHandler(handler)
     try:
         with local_files():
-            app(given, prog_name="idm")
+            app(given, prog_name=program)
     except SystemExit as exit_:
         return exit_.code if isinstance(exit_.code, int) else FAILED if exit_.code else 0
     except KeyboardInterrupt:

@@ -42,6 +42,32 @@ class IdmHook(BaseHook):
         super().__init__(**kwargs)
         self.idm_conn_id = idm_conn_id
 
+    # ---------------------------------------------------------------------------------- form (Airflow 3.1 asks a hook)
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Return the form's own fields, as Airflow 3.1 wants them; later ones read the provider's metadata."""
+        from wtforms import (
+            PasswordField,
+            StringField,
+        )  # that Airflow's server stands in for, if it is not installed
+
+        from airflow_provider_idm.provider_info import CONNECTION_TYPE
+
+        def field(told: dict[str, Any]) -> Any:
+            kind = PasswordField if told["schema"].get("format") == "password" else StringField
+            return kind(told["label"], description=told["description"])
+
+        return {name: field(told) for name, told in CONNECTION_TYPE["conn-fields"].items()}
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Return what the form calls Airflow's own fields, as Airflow 3.1 wants it."""
+        from airflow_provider_idm.provider_info import CONNECTION_TYPE
+
+        behaviour = CONNECTION_TYPE["ui-field-behaviour"]
+        return {name.replace("-", "_"): told for name, told in behaviour.items()}
+
     # ------------------------------------------------------------------------------------------------- settings
 
     @property
