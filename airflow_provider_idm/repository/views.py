@@ -8,6 +8,7 @@ known which dates somebody once asked for.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
@@ -148,29 +149,33 @@ def change_views(connection: Connection, dialect: ViewDialect, change: Change, s
 
 
 def _views(contents: Sequence[Contents], dates: Iterable[datetime], dialect: ViewDialect) -> Iterator[View]:
-    """Define every view: those of now first, so that theirs are the plain names."""
+    """Define every view: those of entity types first, so that theirs are the plain names, and those of dates last."""
     names = _Names()
-    yield from _views_of(contents, names, dialect)
+    subjects = [(names.stem(PREFIX + s.identifier), n, s) for n, s in _subjects(contents)]
+    for stem, n, subject in subjects:
+        yield View(_fitting(stem), dialect.compiled(_query(contents[n], subject, dialect)))
     for date in dates:
         then = [Contents.as_of(c.tables, c.mappings, c.catalogue, date) for c in contents]
-        yield from _views_of(then, names, dialect, date)
+        for stem, n, subject in subjects:
+            query = dialect.compiled(_query(then[n], subject, dialect))
+            yield View(names.take(stem, _suffix(date)), query, date)
 
 
-def _views_of(
-    contents: Sequence[Contents], names: _Names, dialect: ViewDialect, date: datetime | None = None
-) -> Iterator[View]:
-    """Define the views of one state: those of entity types first, so that theirs are the plain names."""
-    suffix = _suffix(date) if date else ""
-    entity_types = [(e.identifier, c, e) for c in contents for e in c.mappings.metadata]
-    for identifier, one, entity_type in sorted(entity_types, key=lambda item: item[0].casefold()):
-        query = _resources(one, entity_type, dialect)
-        yield View(names.take(PREFIX + identifier, suffix), dialect.compiled(query), date)
-    associations = [
-        (a.identifier, c, a) for c in contents for a in c.mappings.associations if a.has_link_table
+def _subjects(contents: Sequence[Contents]) -> list[tuple[int, EntityType | MappedAssociation]]:
+    """Name what there is a view of, and the connector's number: entity types, then associations, by identifier."""
+    numbered = list(enumerate(contents))
+    entity_types = [(n, e) for n, c in numbered for e in c.mappings.metadata]
+    associations = [(n, a) for n, c in numbered for a in c.mappings.associations if a.has_link_table]
+    return [
+        *sorted(entity_types, key=lambda item: item[1].identifier.casefold()),
+        *sorted(associations, key=lambda item: item[1].identifier.casefold()),
     ]
-    for identifier, one, association in sorted(associations, key=lambda item: item[0].casefold()):
-        query = _links(one, association, dialect)
-        yield View(names.take(PREFIX + identifier, suffix), dialect.compiled(query), date)
+
+
+def _query(contents: Contents, subject: EntityType | MappedAssociation, dialect: ViewDialect) -> Select[Any]:
+    if isinstance(subject, EntityType):
+        return _resources(contents, subject, dialect)
+    return _links(contents, subject, dialect)
 
 
 def _suffix(date: datetime) -> str:
@@ -214,18 +219,32 @@ class _Names:
         self._taken = {name.casefold() for name in taken}
 
     def take(self, wanted: str, suffix: str = "") -> str:
-        """Return the name, or where it is taken the first free one of ``name_2``, ``name_3`` and so on.
+        """Return a name, or where it is taken the first free one of ``name_2``, ``name_3`` and so on.
 
         :param suffix: what the name ends with, whatever becomes of the rest.
         """
-        name, number = _fitting(wanted, suffix), 2
-        while name.casefold() in self._taken:
-            name, number = _fitting(f"{wanted}_{number}", suffix), number + 1
-        self._taken.add(name.casefold())
-        return name
+        if not suffix:
+            return _fitting(self.stem(wanted))
+        return next(name for end in _numbered(suffix) if self._is_free(name := _fitting(wanted, end)))
+
+    def stem(self, wanted: str) -> str:
+        """Take a name as ``take`` does, and return it as it would be at any length."""
+        return next(stem for stem in _numbered(wanted) if self._is_free(_fitting(stem)))
+
+    def _is_free(self, name: str) -> bool:
+        """Take a name if nobody has."""
+        key = name.casefold()
+        free = key not in self._taken
+        self._taken.add(key)
+        return free
 
 
-def _fitting(name: str, suffix: str) -> str:
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    yield from (f"{name}_{number}" for number in itertools.count(2))
+
+
+def _fitting(name: str, suffix: str = "") -> str:
     """Shorten a name that is too long: its beginning, and a hash of all of it."""
     longest = LONGEST_NAME - len(suffix.encode())
     if len(name.encode()) <= longest:
