@@ -111,10 +111,10 @@ class LocalAirflow:
             except psutil.NoSuchProcess:
                 continue
         for process in reversed(list(self._processes.values())):
-            _signal(process, signal.SIGTERM)
+            _terminate(process)
         _, alive = psutil.wait_procs(started, timeout=GRACE)
         for process in alive:
-            _signal(process, signal.SIGKILL)
+            _kill(process)
         psutil.wait_procs(alive, timeout=GRACE)
         self._processes.clear()
 
@@ -253,9 +253,17 @@ class LocalAirflow:
         return self._client
 
 
-def _signal(process: psutil.Process, number: signal.Signals) -> None:
+def _terminate(process: psutil.Process) -> None:
+    """Ask a process and its group to end."""
     try:
-        process.send_signal(number)
+        os.killpg(process.pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return
+
+
+def _kill(process: psutil.Process) -> None:
+    try:
+        process.kill()
     except psutil.NoSuchProcess:
         return
 

@@ -106,10 +106,10 @@ def show(airflow: LocalAirflow) -> None:
         f"""
 What to look at:
   {airflow.url}/dags/HR_Synchronize_Complete
-      the last run waits for a decision: it would delete more persons than may go. Resume or reject it
-      under Required Actions of its task Synchronize Human Resources; the Report button there shows the counts.
+      the last run waits for a decision: it would delete more persons than may go. Look at its task Synchronize
+      Human Resources: Required Action asks for the decision; Details has the buttons Batch and Report.
   {airflow.url}/dags/Directory_Synchronize_Complete
-      ran through. Its prepare and synchronize tasks have the buttons Batch and Report.
+      ran through.
   {airflow.url}/dags
       triggering one of the jobs by hand shows what can be asked of a run.
 
