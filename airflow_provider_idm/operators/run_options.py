@@ -18,7 +18,7 @@ PLACEHOLDERS: Final = ("ds", "ds_nodash", "ts_nodash")
 """What a folder that is given to a run may have in double braces: nothing else is filled in."""
 
 _FILLED_IN: Final = rf"\{{\{{ ?({'|'.join(PLACEHOLDERS)}) ?\}}\}}"
-FOLDER_PATTERN: Final = rf"^(/([^{{}}\x00-\x1f]|{_FILLED_IN})*)?$"
+FOLDER_PATTERN: Final = rf"^(/([^{{}}\x00-\x1f]|{_FILLED_IN})*)?$(?!\n)"
 """A folder that may be given to a run: absolute; empty means none is given."""
 
 
