@@ -68,17 +68,21 @@ class Contents:
     """What one connector has stored, now or as of a date.
 
     :param date: the moment (with its time zone) whose state is wanted; None for what is stored now.
+    :param hashes: show files by their hashes, as there is nothing else of them as of a date.
     """
 
     tables: Tables
     mappings: ConnectorMappings
     catalogue: Catalogue
     date: datetime | None = None
+    hashes: bool = False
 
     @classmethod
-    def now(cls, tables: Tables, mappings: ConnectorMappings, catalogue: Catalogue) -> Contents:
+    def now(
+        cls, tables: Tables, mappings: ConnectorMappings, catalogue: Catalogue, *, hashes: bool = False
+    ) -> Contents:
         """Return what is stored now."""
-        return cls(tables, mappings, catalogue)
+        return cls(tables, mappings, catalogue, hashes=hashes)
 
     @classmethod
     def as_of(
@@ -90,7 +94,7 @@ class Contents:
 
         :param date: a moment with its time zone.
         """
-        return cls(tables, mappings, catalogue, date)
+        return cls(tables, mappings, catalogue, date, hashes=True)
 
     def of_entity_type(self, entity_type: EntityType) -> Resources:
         """Return where the resources of an entity type are; collections are the links of an association and left out."""
@@ -113,7 +117,7 @@ class Contents:
                 source, reference, value = self._join_far(source, own, *mono, alias)
             elif item.type is PropertyType.BINARY:
                 source, value = self._join_file(source, own, entity_type, item, f"f{n}")
-                kind = item.type if self.date is None else PropertyType.STRING
+                kind = PropertyType.STRING if self.hashes else item.type
             else:
                 continue
             shown.append(Shown(item, value, kind, reference))
@@ -226,7 +230,7 @@ class Contents:
     def _join_file(
         self, source: Any, own: FromClause, entity_type: EntityType, item: EntityProperty, alias: str
     ) -> tuple[Any, ColumnElement[Any]]:
-        value = "Content" if self.date is None else "Hash"
+        value = "Hash" if self.hashes else "Content"
         files = self._rows(self.tables.resource_files, ("Resource_Id", "Property_Id", value), alias)
         number = self.catalogue.property(entity_type.identifier, item.identifier)
         here = and_(files.c.Resource_Id == own.c.Id, files.c.Property_Id == number)

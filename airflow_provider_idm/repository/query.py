@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,8 @@ from airflow_provider_idm.configuration.mappings import ConnectorMappings, Mappe
 from airflow_provider_idm.configuration.model import EntityType
 from airflow_provider_idm.engine import identifier, literal, open_engine
 from airflow_provider_idm.errors import ConfigurationError
-from airflow_provider_idm.repository.catalogue import Catalogue
 from airflow_provider_idm.repository.contents import Contents
+from airflow_provider_idm.repository.history import history_since, warn_if_incomplete
 from airflow_provider_idm.repository.state import read_state
 
 if TYPE_CHECKING:
@@ -33,34 +34,42 @@ log = logging.getLogger(__name__)
 _BLOCK = 1 << 20
 
 
-def query_entity_type(repository: Repository, mappings: ConnectorMappings, entity_type: str) -> pa.Table:
+def query_entity_type(
+    repository: Repository, mappings: ConnectorMappings, entity_type: str, as_of: datetime | None = None
+) -> pa.Table:
     """Return the resources of an entity type: a text column per property, sorted by primary key.
 
     A mono-valued navigation shows the referred resource's primary key; collections are left out (they are the
     association's links); a Binary kept as a file shows its content as base64.
 
+    :param as_of: the moment whose state is wanted; files are then shown by their SHA-256. None for what is stored now.
     :raises ConfigurationError: if the connector has no such entity type.
     """
-    with _open(repository, mappings) as reader:
+    with _open(repository, mappings, as_of) as reader:
         return reader.duck.sql(reader.entity_type(_entity_type(mappings, entity_type))).to_arrow_table()
 
 
-def query_association(repository: Repository, mappings: ConnectorMappings, association: str) -> pa.Table:
+def query_association(
+    repository: Repository, mappings: ConnectorMappings, association: str, as_of: datetime | None = None
+) -> pa.Table:
     """Return the links of an association: columns ``key1`` and ``key2`` (primary keys), sorted.
 
+    :param as_of: the moment whose state is wanted; None for what is stored now.
     :raises ConfigurationError: if the connector has no such association.
     """
-    with _open(repository, mappings) as reader:
+    with _open(repository, mappings, as_of) as reader:
         return reader.duck.sql(reader.association(_association(mappings, association))).to_arrow_table()
 
 
-def content_hash(repository: Repository, mappings: ConnectorMappings) -> str:
-    """Return one SHA-256 (hex) of all resources and links, by keys and values.
+def content_hash(repository: Repository, mappings: ConnectorMappings, as_of: datetime | None = None) -> str:
+    """Return one SHA-256 (hex) of all resources and links, by keys and values; a file counts by its own.
 
     It depends neither on ids and their order nor on the database: equal content, equal hash.
+
+    :param as_of: the moment whose state is wanted; None for what is stored now.
     """
     digest = hashlib.sha256()
-    with _open(repository, mappings) as reader:
+    with _open(repository, mappings, as_of, hashes=True) as reader:
         for entity_type in sorted(mappings.entity_types, key=lambda e: e.identifier):
             found = _entity_type(mappings, entity_type.identifier)
             reader.add_to(digest, entity_type.identifier, reader.entity_type(found))
@@ -70,10 +79,18 @@ def content_hash(repository: Repository, mappings: ConnectorMappings) -> str:
 
 
 @contextmanager
-def _open(repository: Repository, mappings: ConnectorMappings) -> Iterator[_Reader]:
+def _open(
+    repository: Repository, mappings: ConnectorMappings, as_of: datetime | None, *, hashes: bool = False
+) -> Iterator[_Reader]:
     catalogue = repository.register(mappings)
     with repository.reading() as connection:
         fingerprint = read_state(connection, repository.tables, catalogue.connector).fingerprint
+        since = history_since(connection, repository.tables, catalogue.connector)
+    if as_of is None:
+        contents = Contents.now(repository.tables, mappings, catalogue, hashes=hashes)
+    else:
+        contents = Contents.as_of(repository.tables, mappings, catalogue, as_of)
+        warn_if_incomplete(since, as_of, mappings.connector.identifier)
     if fingerprint not in {None, mappings.fingerprint}:
         log.warning(
             "connector %s was last synchronized with other mappings than these: what is shown may not be what they say "
@@ -87,7 +104,7 @@ def _open(repository: Repository, mappings: ConnectorMappings) -> Iterator[_Read
             open_engine(place) as duck,
             repository.session(duck, place) as session,
         ):
-            yield _Reader(repository, session, mappings, catalogue, duck, place)
+            yield _Reader(session, contents, duck, place)
 
 
 def _entity_type(mappings: ConnectorMappings, identifier_: str) -> EntityType:
@@ -117,16 +134,14 @@ def _association(mappings: ConnectorMappings, identifier_: str) -> MappedAssocia
 class _Reader:
     """Loads tables into DuckDB and returns queries for them."""
 
-    repository: Repository
     session: BulkSession
-    mappings: ConnectorMappings
-    catalogue: Catalogue
+    contents: Contents
     duck: duckdb.DuckDBPyConnection
     folder: Path
 
     def entity_type(self, entity_type: EntityType) -> str:
         """Load an entity type's resources; return the sorted query."""
-        found = self._contents.of_entity_type(entity_type)
+        found = self.contents.of_entity_type(entity_type)
         values = (shown.value.label(f"p{n}") for n, shown in enumerate(found.shown))
         statement = select(found.own.c.PrimaryKey.label("pk"), *values).select_from(found.source)
         self.session.load(statement.where(found.where), "shown")
@@ -136,7 +151,7 @@ class _Reader:
 
     def association(self, association: MappedAssociation) -> str:
         """Load an association's links; return the sorted query."""
-        found = self._contents.of_association(association)
+        found = self.contents.of_association(association)
         keys = (found.end1.c.PrimaryKey.label("key1"), found.end2.c.PrimaryKey.label("key2"))
         self.session.load(select(*keys).select_from(found.source).where(found.where), "shown")
         return "SELECT key1, key2 FROM shown ORDER BY key1, key2"
@@ -150,7 +165,3 @@ class _Reader:
             while block := file.read(_BLOCK):
                 digest.update(block)
         path.unlink()
-
-    @property
-    def _contents(self) -> Contents:
-        return Contents.now(self.repository.tables, self.mappings, self.catalogue)

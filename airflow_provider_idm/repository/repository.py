@@ -23,6 +23,7 @@ from airflow_provider_idm.repository.dialects import (
     PostgresqlDialect,
     SqliteDialect,
 )
+from airflow_provider_idm.repository.history import Forgotten, forget_history
 from airflow_provider_idm.repository.moments import as_moment
 from airflow_provider_idm.repository.schema import SCHEMA_VERSION, tables
 from airflow_provider_idm.repository.upgrade import RESOURCE_IDS, upgrade
@@ -239,11 +240,43 @@ class Repository:
 
         return query_association(self, mappings, association)
 
-    def content_hash(self, mappings: ConnectorMappings) -> str:
-        """Return one SHA-256 (hex) of a connector's resources and links by their keys and values."""
+    def resources_as_of(self, mappings: ConnectorMappings, entity_type: str, as_of: date | str) -> pa.Table:
+        """Return the resources of an entity type as they were at a date, as ``query_entity_type`` returns those of now.
+
+        A Binary kept as a file shows the SHA-256 of its content. There is nothing before the first batch's effective
+        date; where former versions are missing (``history=False``, forgotten), a warning says since when none are.
+
+        :param as_of: a date (its midnight) or a moment, ISO 8601 text too; without a time zone it is UTC.
+        """
+        from airflow_provider_idm.repository.query import query_entity_type  # noqa: PLC0415 - imports DuckDB
+
+        return query_entity_type(self, mappings, entity_type, as_moment(as_of))
+
+    def links_as_of(self, mappings: ConnectorMappings, association: str, as_of: date | str) -> pa.Table:
+        """Return the links of an association as they were at a date, as ``query_association`` returns those of now.
+
+        :param as_of: as of ``resources_as_of``.
+        """
+        from airflow_provider_idm.repository.query import query_association  # noqa: PLC0415 - imports DuckDB
+
+        return query_association(self, mappings, association, as_moment(as_of))
+
+    def content_hash(self, mappings: ConnectorMappings, as_of: date | str | None = None) -> str:
+        """Return one SHA-256 (hex) of a connector's resources and links by their keys and values.
+
+        :param as_of: as of ``resources_as_of``; None for what is stored now.
+        """
         from airflow_provider_idm.repository.query import content_hash  # noqa: PLC0415 - imports DuckDB
 
-        return content_hash(self, mappings)
+        return content_hash(self, mappings, None if as_of is None else as_moment(as_of))
+
+    def forget_history(self, before: date | str) -> Forgotten:
+        """Delete the former versions that had ended by a date; what was stored at it and later can still be read.
+
+        :param before: as ``as_of`` of ``resources_as_of``.
+        """
+        with self.writing() as connection:
+            return forget_history(connection, self.tables, as_moment(before))
 
     def _upgrade(self, *, create: bool) -> None:
         missing = RepositoryMissingError(
