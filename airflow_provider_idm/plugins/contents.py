@@ -12,6 +12,7 @@ Numbers = Mapping[str, int]
 PREPARED: Final = ("rows", "inserts", "updates", "deletes", "merges", "duplicates", "nullpk", "invalid")
 RESOURCES: Final = ("inserted", "updated", "deleted", "unchanged", "anomalies")
 LINKS: Final = ("inserted", "deleted", "unchanged", "orphans", "conflicts")
+_LISTS: Final = ("batches", "thresholds", "warnings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,7 @@ class Threshold:
 class Report:
     """What a synchronization did, or would do.
 
+    :param omitted: how many entries of the lists the task did not tell, by ``batches``, ``thresholds``, ``warnings``.
     :param before: what it did before the batch that blocks.
     """
 
@@ -127,6 +129,7 @@ class Report:
     associations: Table
     thresholds: tuple[Threshold, ...]
     warnings: tuple[str, ...]
+    omitted: Mapping[str, int]
     already_applied: bool
     change_set: str
     before: tuple[Table, Table] | None
@@ -147,6 +150,7 @@ class Report:
             **_tables(data),
             thresholds=tuple(_threshold(threshold) for threshold in _mappings(data.get("thresholds"))),
             warnings=tuple(_text(warning) for warning in _list(data.get("warnings"))),
+            omitted={name: _number(data.get(f"{name}_omitted")) for name in _LISTS},
             already_applied=data.get("already_applied") is True,
             change_set=_text(data.get("change_set")),
             before=tuple(_tables(before).values()) if (before := _mapping(data.get("before"))) else None,  # type: ignore[arg-type]  # two of them
