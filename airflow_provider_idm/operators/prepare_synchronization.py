@@ -11,6 +11,7 @@ from airflow_provider_idm.errors import ConnectorBlockedError
 from airflow_provider_idm.hooks.airflow_exceptions import AirflowFailException
 from airflow_provider_idm.operators.base import IdmOperator
 from airflow_provider_idm.operators.earlier_runs import wait_for_turn
+from airflow_provider_idm.operators.lineage import LineageMixin, PrepareFacts, batches_name
 from airflow_provider_idm.operators.links import COUNTS, BatchLink, ReportLink
 from airflow_provider_idm.operators.run import effective_date, is_backfill, is_templated, origin
 from airflow_provider_idm.operators.tables import fetched, shown_without_values
@@ -25,7 +26,7 @@ _SAME_FOLDER = (
 )
 
 
-class PrepareSynchronizationTaskOperator(IdmOperator):
+class PrepareSynchronizationTaskOperator(LineageMixin, IdmOperator):
     """Prepare a connector's source files and publish the batch, whose id is the operator's XCom.
 
     A second XCom, ``counts``, holds the rows kept and set aside per file.
@@ -121,6 +122,7 @@ class PrepareSynchronizationTaskOperator(IdmOperator):
     def perform(self, context: Context) -> str:
         """Prepare; return the batch's id."""
         from airflow_provider_idm.synchronization.prepare import PrepareRequest, has_effect, prepare
+        from airflow_provider_idm.synchronization.prepare.tables import source_places
 
         hook = self.hook()
         options = self.run_options(context)
@@ -151,6 +153,8 @@ class PrepareSynchronizationTaskOperator(IdmOperator):
             memory_limit=self.memory_limit,
             tables=fetched(self.tables),
         )
+        facts = PrepareFacts(request.mappings, source_places(request), batches_name(hook, request.connector))
+        self.lineage = facts
         self.metrics.set_tags(connector=request.connector, mode=request.mode.name.lower())
         try:
             result = prepare(request)
@@ -158,6 +162,7 @@ class PrepareSynchronizationTaskOperator(IdmOperator):
             if self.skip_if_blocked is False:
                 raise AirflowFailException(str(error)) from None
             raise
+        facts.manifest = result.manifest
         counts = result.as_dict()
         for name, numbers in counts["files"].items():
             told = ", ".join(f"{number:,} {what}" for what, number in numbers.items())

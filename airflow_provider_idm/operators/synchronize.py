@@ -12,6 +12,12 @@ from airflow_provider_idm.configuration.rolling import parse_rolling_window
 from airflow_provider_idm.errors import ConfigurationError
 from airflow_provider_idm.operators.base import IdmOperator
 from airflow_provider_idm.operators.decision import settle
+from airflow_provider_idm.operators.lineage import (
+    LineageMixin,
+    SynchronizeFacts,
+    batches_name,
+    read_manifests,
+)
 from airflow_provider_idm.operators.links import BatchLink, ReportLink
 from airflow_provider_idm.operators.outlet import Outlet
 from airflow_provider_idm.operators.run import origin
@@ -31,10 +37,11 @@ if TYPE_CHECKING:
     from airflow_provider_idm.configuration.model import RollingWindow
     from airflow_provider_idm.hooks.idm import IdmHook
     from airflow_provider_idm.operators.run_options import RunOptions
+    from airflow_provider_idm.synchronization.exchange import Exchange
     from airflow_provider_idm.synchronization.synchronize import Plan, SynchronizeRequest, SynchronizeResult
 
 
-class SynchronizeTaskOperator(WaitingOperator):
+class SynchronizeTaskOperator(LineageMixin, WaitingOperator):
     """Apply a connector's pending batches, in order, up to one batch; the XCom is the counts of what changed.
 
     Its asset ``idm://<idm_conn_id>/<connector>`` gets an event whenever something was changed, and only then; outlets of
@@ -64,6 +71,7 @@ class SynchronizeTaskOperator(WaitingOperator):
     """
 
     step = "synchronize"
+    lineage: SynchronizeFacts | None = None
     dry_run: bool  # type: ignore[assignment]  # hides the base class's method, which nothing calls
     reads: ClassVar[frozenset[str]] = frozenset(
         {"dry_run", "force_synchronization", "allow_backwards", "orphans", "do_not_delete_changes"}
@@ -135,6 +143,7 @@ class SynchronizeTaskOperator(WaitingOperator):
         self._hold_back(hook, mappings, work, context, dry_run=dry_run)
         if dry_run:
             self.tell_effect(context, False)
+            self._gather_facts(hook, mappings, hook.get_exchange())
             return self._plan(hook, mappings, work, options)
         with self.request(context) as request:
             return self.conclude(settle(request), request, context)
@@ -148,10 +157,12 @@ class SynchronizeTaskOperator(WaitingOperator):
         hook = self.hook()
         mappings = self.mappings(hook, self.connector)
         options = self.run_options(context)
+        exchange = hook.get_exchange()
+        self._gather_facts(hook, mappings, exchange)
         with hook.get_repository() as repository:
             yield SynchronizeRequest(
                 mappings=mappings,
-                exchange=hook.get_exchange(),
+                exchange=exchange,
                 repository=repository,
                 work=self._work(hook),
                 batch=self.batch,
@@ -174,12 +185,26 @@ class SynchronizeTaskOperator(WaitingOperator):
         if result.before is not None:
             self.metrics.synchronized(result.before)
         told = super().conclude(result, request, context)
+        if self.lineage is not None:
+            self.lineage.has_done(result, request.exchange)
         is_news = not result.already_applied
         if result.has_effect and self._outlet is not None:
             is_news = self._outlet.announce(self, context, result, self.idm_conn_id)
         if is_news:
             self.metrics.synchronized(result)
         return told
+
+    def _gather_facts(self, hook: IdmHook, mappings: ConnectorMappings, exchange: Exchange) -> None:
+        """Keep what OpenLineage is to be told, as far as it is known before anything was done."""
+        connector = mappings.connector.identifier
+        self.lineage = SynchronizeFacts(
+            mappings,
+            batches_name(hook, connector),
+            hook.repository_url,
+            hook.database_schema,
+            self.idm_conn_id,
+            read_manifests(exchange, connector, [self.batch] if self.batch else None),
+        )
 
     def _keep_asset_back(self) -> None:
         if self._outlet is not None:

@@ -38,6 +38,8 @@ class BatchFile:
     :param commands: rows per command (``insert``, ``update``, ``delete``, ``merge``) in a ``.sorted.delta``.
     :param duplicates: rows set aside for their primary key was seen before; likewise ``nullpk``, ``invalid``.
     :param sorted_sha256: of the sorted file from which a ``.sorted.delta`` was made, where the source is dated.
+    :param source: path or URL, without login, of the source file that it was made from; None if that was a table.
+    :param source_rows: data rows of the source.
     """
 
     name: str
@@ -52,6 +54,8 @@ class BatchFile:
     nullpk: int = 0
     invalid: int = 0
     sorted_sha256: str | None = None
+    source: str | None = None
+    source_rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,8 @@ class _Made:
     sorted_sha256: Future[str] | None
     nullpk: int = 0
     duplicates: int = 0
+    source: str | None = None
+    source_rows: int = 0
 
 
 class FileMaker:
@@ -117,6 +119,7 @@ class FileMaker:
             made = self._make_folded(table, target) if changes else self._make_sorted(table, target)
             made.nullpk = counts[target.identifier, NULLPK]
             made.duplicates = counts[target.identifier, DUPLICATES]
+            made.source, made.source_rows = table.source.origin, table.structure.records
             self._made[target.identifier] = made
 
     def _make_sorted(self, table: LoadedTable, target: Target) -> _Made:
@@ -166,4 +169,6 @@ class FileMaker:
             nullpk=made.nullpk,
             invalid=self._invalid.counts.get(target.identifier, 0),
             sorted_sha256=made.sorted_sha256.result() if made.sorted_sha256 else None,
+            source=made.source,
+            source_rows=made.source_rows,
         )

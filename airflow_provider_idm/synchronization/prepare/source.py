@@ -38,11 +38,13 @@ class SourceFile:
     """A source file and what tells whether it is still the same.
 
     :param table: what messages call it, if it is a table that was written as a file.
+    :param origin: path or URL of the file that whoever asks named; None for a table in memory.
     """
 
     path: Path
     state: tuple[int, int, int, int]
     table: str | None = None
+    origin: str | None = None
 
     @property
     def name(self) -> str:
@@ -54,9 +56,9 @@ class SourceFile:
         return f"{self.name}, {'line' if self.table is None else 'row'} {line}"
 
     @classmethod
-    def of_table(cls, path: Path, table: str) -> SourceFile:
+    def of_table(cls, path: Path, table: str, origin: str | None = None) -> SourceFile:
         """Return the file that a table was written as, comma and UTF-8."""
-        return cls(path, _state(path.stat()), table)
+        return cls(path, _state(path.stat()), table, origin)
 
     @classmethod
     def find(cls, folder: Path, table: str) -> SourceFile:
@@ -69,7 +71,7 @@ class SourceFile:
             if not S_ISREG(path.stat().st_mode):
                 raise SourceFileError(f"{path} is not a regular file; expected a CSV source file")
             with path.open("rb"):
-                return cls(path, _state(path.stat()))
+                return cls(path, _state(path.stat()), origin=str(path.absolute()))
         except FileNotFoundError:
             raise SourceFileError(_describe_missing(path)) from None
         except OSError as error:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from airflow_provider_idm.configuration.names import suggestion, table_name
 from airflow_provider_idm.errors import PrepareError, SourceFileError
@@ -13,10 +16,10 @@ from airflow_provider_idm.synchronization.prepare.table_values import ValueKindE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
-    from pathlib import Path
 
     import pyarrow as pa
 
+    from airflow_provider_idm.synchronization.prepare.request import PrepareRequest
     from airflow_provider_idm.synchronization.prepare.targets import Target
 
 
@@ -67,7 +70,29 @@ def write_table(
         folder.mkdir(exist_ok=True)
         path = folder / f"{name}.csv"
         _write(path, label, columns, batches, needed)
-    return SourceFile.of_table(path, label)
+    return SourceFile.of_table(path, label, place_of(table))
+
+
+def source_places(request: PrepareRequest) -> dict[str, str | None]:
+    """Return path or URL of the source of each table that a connector's mappings read; None for one in memory."""
+    mappings, given = request.mappings, request.tables if hasattr(request.tables, "items") else None
+    places = {table_name(str(name)): place_of(table) for name, table in (given or {}).items()}
+    names = [*(e.table for e in mappings.entity_types), *(a.table for a in mappings.associations)]
+    return {
+        name: places[name] if name in places else str((request.sources / f"{name}.csv").absolute())
+        for name in names
+    }
+
+
+def place_of(table: Any) -> str | None:
+    """Return path or URL of a table that is a file, without login; None for one in memory."""
+    if not isinstance(table, (str, PathLike)) and not hasattr(table, "open"):
+        return None
+    place = str(table)
+    if "://" not in place:
+        return str(Path(place).absolute())
+    parts = urlsplit(place)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def _write(
