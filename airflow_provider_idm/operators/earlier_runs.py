@@ -34,6 +34,9 @@ LOOK_AGAIN: Final = timedelta(seconds=10)
 PATIENCE: Final = 30.0
 """Seconds that something which should pass at once is given."""
 
+_NOT_LOOKED: Final = frozenset({None, "scheduled", "queued", "running", "up_for_retry", "restarting"})
+"""States of a task that has not told yet whether it was its turn."""
+
 _PAUSE: Final = 3.0
 _END_OF_TIME: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -175,7 +178,11 @@ class _Runs:
         found = self._task.get_task_states(dag_id=self._task.dag_id, run_ids=[run.run_id])
         states = {name: _text(state) or None for name, state in found.get(run.run_id, {}).items()}
         own = {name: state for name, state in states.items() if self._tasks.concern(name)}
-        return DayTasks(own, any(state in FAILED for name, state in states.items() if name not in own))
+        return DayTasks(
+            states=own,
+            others_failed=any(state in FAILED for name, state in states.items() if name not in own),
+            has_looked=any(states.get(name) not in _NOT_LOOKED for name in self._tasks.waiting),
+        )
 
     def refused(self, run: DatedRun) -> frozenset[str]:
         told = self._task.xcom_pull(task_ids=self._tasks.waiting, key=REFUSED_BEFORE, run_id=run.run_id)

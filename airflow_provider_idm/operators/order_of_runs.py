@@ -60,10 +60,12 @@ class DayTasks:
 
     :param states: of the connector's prepares and synchronizes; None for one that has not begun.
     :param others_failed: whether any other task of the run failed.
+    :param has_looked: whether one of its tasks that wait for their turn, of any connector, has looked whether it is.
     """
 
     states: Mapping[str, str | None] = field(default_factory=dict)
     others_failed: bool = False
+    has_looked: bool = False
 
 
 class Runs(Protocol):
@@ -133,7 +135,7 @@ def decide_turn(mine: DatedRun, runs: Runs, *, dated_folder: bool, patient: bool
             return _first_failed(verdict, run, runs, dated_folder=dated_folder)
         if verdict.verb is not Verb.RUN:
             return verdict
-    return _refused_with_a_later_one(mine, runs, patient=patient)
+    return _refused_with_a_later_one(mine, runs)
 
 
 # ------------------------------------------------------------------------------------------------ the runs before it
@@ -217,7 +219,7 @@ def _backwards(mine: DatedRun, runs: Runs) -> Verdict | None:
     return Verdict(Verb.FAIL, reason, before=earlier.run_id)
 
 
-def _refused_with_a_later_one(mine: DatedRun, runs: Runs, *, patient: bool) -> Verdict:
+def _refused_with_a_later_one(mine: DatedRun, runs: Runs) -> Verdict:
     """Refuse the earliest day of a backfill whose later days were refused: no earlier one shows that it is the last."""
     later = _backfill_beside(mine, runs.after)
     if later is None or not _begun_before(later, mine):
@@ -225,9 +227,8 @@ def _refused_with_a_later_one(mine: DatedRun, runs: Runs, *, patient: bool) -> V
     reason = f"{name_of(later)} was started before {name_of(mine)}"
     if runs.refused(later) & {mine.run_id, ""}:
         return Verdict(Verb.FAIL, reason)
-    may_yet_be_refused = not later.has_ended and not any(runs.tasks(later).states.values())
-    if patient and may_yet_be_refused:
-        return Verdict(Verb.LOOK_AGAIN, f"{reason}, and may yet be refused for that")
+    if not (later.has_ended or runs.tasks(later).has_looked):
+        return Verdict(Verb.WAIT, f"{reason}, and may yet be refused for that")
     return _TURN
 
 

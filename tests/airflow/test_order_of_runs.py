@@ -55,7 +55,8 @@ class Known:
         return min((o for o in begun if o.date > run.date), key=lambda other: other.date, default=None)
 
     def tasks(self, run: DatedRun) -> DayTasks:
-        return DayTasks(next(tasks for other, tasks in self.runs if other == run), self.others_failed)
+        states = next(tasks for other, tasks in self.runs if other == run)
+        return DayTasks(states, self.others_failed, not {None, "running"}.issuperset(states.values()))
 
     def refused(self, run: DatedRun) -> frozenset[str]:
         return frozenset({self.named[run.run_id]} if run.run_id in self.named else ())
@@ -200,8 +201,14 @@ BY_HAND = {"type_": "manual"}
         pytest.param(
             a_day(5, "running"),
             [(a_day(6, "running", started=1), NOT_BEGUN)],
-            Verb.LOOK_AGAIN,
+            Verb.WAIT,
             id="a later one that may yet be refused",
+        ),
+        pytest.param(
+            a_day(5, "running"),
+            [(a_day(6, "running", started=1), {"prepare": "up_for_reschedule", "synchronize": None})],
+            Verb.RUN,
+            id="a later one that waits",
         ),
     ],
 )
@@ -216,7 +223,6 @@ def test_whose_turn_it_is(mine: DatedRun, others: list[Any], verb: Verb) -> None
         (a_day(5, "running"), [(a_day(4, "queued", **NIGHT), NOT_BEGUN)], Verb.FAIL),
         (a_day(5, "running", **NIGHT), [(a_day(4, "queued", **NIGHT), NOT_BEGUN)], Verb.RUN),
         (a_day(5, "running", **NIGHT), [(a_day(4, "queued"), NOT_BEGUN)], Verb.WAIT),
-        (a_day(5, "running"), [(a_day(6, "running", started=1), NOT_BEGUN)], Verb.RUN),
     ],
 )
 def test_patience_ends(mine: DatedRun, others: list[Any], verb: Verb) -> None:
