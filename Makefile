@@ -7,9 +7,10 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo ui screenshots test lint format lock bench bench-parse clean
+.PHONY: help demo ui screenshots test test-executors lint format lock bench bench-parse clean
 
 VENV := .venv
+EXECUTORS_VENV := .venv-executors
 BIN := $(VENV)/bin
 ENTRIES ?= 100000
 ARGS ?=
@@ -34,6 +35,10 @@ screenshots: $(VENV)/.installed-dev ## take the pictures of docs/images anew (ne
 test: $(VENV)/.installed-dev ## run all tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
+# Their own environment: what the executors and the S3 storage bring along does not fit what development has.
+test-executors: $(EXECUTORS_VENV)/.installed ## run one job with three executors, on several machines (needs redis-server)
+	$(EXECUTORS_VENV)/bin/python -m pytest tests/executors $(ARGS)
+
 lint: $(VENV)/.installed-dev ## check style and types
 	@status=0; for check in "ruff check ." "ruff format --check ." "mypy"; do \
 		echo "$$check"; $(BIN)/$$check || status=1; done; exit $$status
@@ -57,9 +62,12 @@ lock: ## resolve the dependencies again (needs uv)
 		$(ARGS) --group dev pyproject.toml --output-file requirements-dev.lock
 	uv pip compile --quiet --universal --python-version 3.11 --no-annotate --custom-compile-command "make lock" \
 		--constraints requirements-dev.lock pyproject.toml --output-file requirements.lock
+	cp requirements-dev.lock requirements-executors.lock   # the versions to prefer
+	uv pip compile --quiet --universal --python-version 3.11 --no-annotate --custom-compile-command "make lock" \
+		--group executors pyproject.toml --output-file requirements-executors.lock
 
 clean: ## remove the virtual environment and everything that was made
-	rm -rf $(VENV) .airflow .demo .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) $(EXECUTORS_VENV) .airflow .demo .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	find airflow_provider_idm benchmarks dags scripts tests -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # A changed lock makes a new environment: what it no longer names must not stay behind.
@@ -76,4 +84,11 @@ $(VENV)/.installed: $(VENV)/.created pyproject.toml
 $(VENV)/.installed-dev: $(VENV)/.installed
 	@echo "Installing the locked development packages"
 	@$(BIN)/python -m pip install $(PIP_QUIET) --requirement requirements-dev.lock
+	@touch $@
+
+$(EXECUTORS_VENV)/.installed: requirements-executors.lock pyproject.toml
+	@sh scripts/make-venv.sh $(EXECUTORS_VENV) $(PYTHON)
+	@echo "Installing the locked packages for the tests of the executors"
+	@$(EXECUTORS_VENV)/bin/python -m pip install $(PIP_QUIET) --requirement requirements-executors.lock
+	@$(EXECUTORS_VENV)/bin/python -m pip install $(PIP_QUIET) --no-deps --editable .
 	@touch $@

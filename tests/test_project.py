@@ -34,6 +34,7 @@ TOP = (*AIRFLOW_LAYER, "cli", "provider_info")
         "pyproject.toml",
         "requirements.lock",
         "requirements-dev.lock",
+        "requirements-executors.lock",
         "docs/architecture.md",
         f"{PACKAGE}/py.typed",
     ],
@@ -60,7 +61,9 @@ def test_the_runtime_lock_agrees_with_the_development_lock() -> None:
     assert runtime <= development
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize(
+    "name", ["requirements.lock", "requirements-dev.lock", "requirements-executors.lock"]
+)
 def test_locks_pin_exact_versions_and_name_no_source(name: str) -> None:
     assert all(re.fullmatch(r"[a-z0-9.-]+==[\w.]+( ; .+)?", pin) for pin in _pins(ROOT / name))
 

@@ -23,8 +23,6 @@ from typing import LiteralString
 import psycopg
 import sqlalchemy as sa
 
-from airflow_provider_idm.configuration import ConnectorMappings, connector_mappings, read_configuration
-from airflow_provider_idm.repository import Repository
 from tests.airflow.conftest import ROOT
 from tests.airflow.stack import DagRun
 from tests.conftest import Databases
@@ -138,14 +136,20 @@ class Deployment:
                 self.workers = [self._celery_agent(), self._celery_server()]
                 self.server.client()
                 self.workers.append(self._edge_agent())
-                yield self
+                try:
+                    yield self
+                finally:
+                    self._switch_off()  # before the server, which waits for those that talk to it
         finally:
-            for machine in self.workers:
-                machine.kill()
+            self._switch_off()
             self.redis.stop()
             self.storage.stop()
             for url in (self.metadata, *self.repositories.values()):
                 self.databases.drop(url)
+
+    def _switch_off(self) -> None:
+        for machine in self.workers:
+            machine.kill()
 
     def _server(self) -> Server:
         home = self.folder / "server"
@@ -162,6 +166,7 @@ class Deployment:
             "AIRFLOW__CORE__EXECUTOR": (
                 "LocalExecutor,CeleryExecutor,EdgeExecutor:airflow.providers.edge3.executors.EdgeExecutor"
             ),
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
             "AIRFLOW__DATABASE__EXTERNAL_DB_MANAGERS": "airflow.providers.edge3.models.db.EdgeDBManager",
             "AIRFLOW__EDGE__API_ENABLED": "True",
             "AIRFLOW__EDGE__HEARTBEAT_INTERVAL": "2",
@@ -263,15 +268,6 @@ class Deployment:
 
     def run(self, executor: str, job: str) -> DagRun:
         return DagRun(self.server, f"{executor}_{job}", "anna")
-
-    def mappings(self) -> ConnectorMappings:
-        return connector_mappings(
-            read_configuration(self.folder / "server" / "dags" / "Local" / "conf"), "HR"
-        )
-
-    def hash(self, executor: str) -> str:
-        with Repository.open(self.repositories[executor]) as repository:
-            return repository.content_hash(self.mappings())
 
     def visitors(self, executor: str) -> set[str]:
         """Return the machines that ever opened a repository, as PostgreSQL's log has them."""

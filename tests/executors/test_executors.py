@@ -1,4 +1,4 @@
-"""The same job with the LocalExecutor, the CeleryExecutor and the EdgeExecutor, on machines that share only the exchange."""
+"""The same job with LocalExecutor, CeleryExecutor and EdgeExecutor, on machines that share only the exchange."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from airflow_provider_idm.configuration import connector_mappings, read_configuration
 from airflow_provider_idm.configuration.enums import SynchronizationMode
 from airflow_provider_idm.repository import Repository
 from airflow_provider_idm.synchronization.exchange import Exchange
@@ -52,11 +53,12 @@ def somebody_leaves(sources: Path) -> None:
 
 def of_a_complete(deployment: Deployment, sources: Path, folder: Path) -> str:
     """Return the content hash of a Complete of these sources, on this machine alone."""
-    mappings = deployment.mappings()
+    configuration = read_configuration(deployment.folder / "server" / "dags" / "Local" / "conf")
+    mappings = connector_mappings(configuration, "HR")
     for name in ("HR-Organizations", "HR-Persons"):
         export_connection(
             ExportRequest(
-                configuration=mappings.configuration,
+                configuration=configuration,
                 connection=name,
                 output=folder / "ExportOutput",
                 settings={"Path": str(sources / f"{name.removeprefix('HR-').lower()}.csv")},
