@@ -233,13 +233,33 @@ class Harness:
     def type_ids(self) -> dict[str, int]:
         return {row["Identifier"]: row["Id"] for row in self.table("UM_EntityTypes")}
 
-    def snapshot(self) -> Snapshot:
-        """Read the repository's content and check that it is stored as specified."""
+    def _valid(self, name: str, as_of: datetime | None) -> list[dict[str, Any]]:
+        """Read a table, or what of it and of its history was valid at a date."""
+        rows = self.table(name)
+        if as_of is None:
+            return rows
+        former = self.table(f"{name}History")
+        for row in former:
+            assert _moment(row["ValidFrom"]) < _moment(row["ValidTo"]), (
+                "a version that nobody ever saw is kept"
+            )
+        current = [row for row in rows if _moment(row["ValidFrom"]) <= as_of]
+        return current + [
+            row for row in former if _moment(row["ValidFrom"]) <= as_of < _moment(row["ValidTo"])
+        ]
+
+    def snapshot(self, as_of: datetime | None = None) -> Snapshot:
+        """Read the repository's content and check that it is stored as specified.
+
+        :param as_of: the date whose content is wanted; what is unresolved is that of now.
+        """
         types = {v: k for k, v in self.type_ids().items()}
         associations = {row["Identifier"]: row["Id"] for row in self.table("UM_EntityAssociations")}
         own = {t.identifier for t in self.shape.types}
-        rows = {row["Id"]: row for row in self.table("UR_Resources") if types[row["Type"]] in own}
-        link_rows = self.table("UR_ResourceLinks")
+        valid = [row for row in self._valid("UR_Resources", as_of) if types[row["Type"]] in own]
+        rows = {row["Id"]: row for row in valid}
+        assert len(rows) == len(valid), "a resource has two versions at once"
+        link_rows = self._valid("UR_ResourceLinks", as_of)
         unresolved = self.table("UR_UnresolvedLinks")
         primary = {i: row["PrimaryKey"] for i, row in rows.items()}
         found = Snapshot({t.identifier: {} for t in self.shape.types}, {}, {})
@@ -292,17 +312,30 @@ class Harness:
         types = {v: k for k, v in self.type_ids().items()}
         return {(types[r["Type"]], r["PrimaryKey"]) for r in self.table("UR_Resources") if r["Dirty"]}
 
-    def queried(self) -> tuple[dict[str, list[Row]], dict[str, list[Pair]]]:
-        """Read everything through the product's queries."""
-        entities = {
-            t.identifier: self.repository.query_entity_type(self.mappings, t.identifier).to_pylist()
-            for t in self.shape.types
-        }
-        links = {
-            a.identifier: [
-                (r["key1"], r["key2"])
-                for r in self.repository.query_association(self.mappings, a.identifier).to_pylist()
-            ]
-            for a in self.shape.associations
-        }
+    def queried(self, as_of: datetime | None = None) -> tuple[dict[str, list[Row]], dict[str, list[Pair]]]:
+        """Read everything through the product's queries, of now or as of a date."""
+        repository, mappings = self.repository, self.mappings
+        entities, links = {}, {}
+        for entity in self.shape.types:
+            name = entity.identifier
+            found = (
+                repository.query_entity_type(mappings, name)
+                if as_of is None
+                else repository.resources_as_of(mappings, name, as_of)
+            )
+            entities[name] = found.to_pylist()
+        for association in self.shape.associations:
+            name = association.identifier
+            found = (
+                repository.query_association(mappings, name)
+                if as_of is None
+                else repository.links_as_of(mappings, name, as_of)
+            )
+            links[name] = [(r["key1"], r["key2"]) for r in found.to_pylist()]
         return entities, links
+
+
+def _moment(value: Any) -> datetime:
+    """Read a moment as either database tells it."""
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import csv
+import os
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tests.oracle.harness import Harness, expected_snapshot, write_csv
@@ -16,8 +19,13 @@ if TYPE_CHECKING:
     from tests.oracle.model import Cleansed, Outcome, Row
 
 
+FIRST_DATE = datetime(2026, 1, 1, tzinfo=UTC)
+_EVERY_DATE = os.environ.get("HYPOTHESIS_PROFILE") in {"thorough", "thousand"}
+"""Whether every date is read through the product, too; otherwise one of them is."""
+
+
 class Runner:
-    """One connector, driven step by step.
+    """One connector, driven step by step; every batch is dated, and every date's state is kept to be compared.
 
     :param prepared: whether the source files go through the product's prepare; otherwise batches are made by hand.
     """
@@ -33,6 +41,10 @@ class Runner:
         self.known_ids: dict[tuple[str, str], int] = {}
         self.highest_id = 0
         self.hashes: dict[str, str] = {}
+        self.date = FIRST_DATE
+        self.repeated = False
+        self.states: dict[datetime, tuple[Model, str | None]] = {}
+        """What was stored at the end of each effective date, and its hash if it was asked for."""
 
     # ------------------------------------------------------------------ steps
 
@@ -77,10 +89,16 @@ class Runner:
         keep: bool = False,
     ) -> None:
         """Publish one batch, apply it to both, compare everything."""
-        if self.prepared:
-            batch = self._prepare(mode, source_type, files, changes, cleansed)
+        # Of batches made by hand every third is of the same date as the one before it.
+        if self.prepared or len(self.states) % 3 != 2 or self.repeated:
+            self.date += timedelta(days=1)
+            self.repeated = False
         else:
-            batch = self.harness.publish(files, mode, source_type)
+            self.repeated = True
+        if self.prepared:
+            batch = self._prepare(mode, source_type, files, changes, cleansed, self.date)
+        else:
+            batch = self.harness.publish(files, mode, source_type, dated=self.date)
         outcome = self.model.apply(mode, files)
         result = self.harness.synchronize(
             batch=batch, type=_type(source_type), do_not_delete_changes=keep, orphans=True
@@ -90,6 +108,9 @@ class Runner:
         compare_counts(result, outcome, mode)
         self.compare(outcome)
         self._check_flag(outcome, keep=keep)
+        wanted = _EVERY_DATE or len(self.states) <= 2
+        now = self.harness.repository.content_hash(self.harness.mappings) if wanted else None
+        self.states[self.date] = (copy.deepcopy(self.model), now)
 
     def compare(self, outcome: Outcome | None) -> None:
         """Compare what is stored with the model."""
@@ -108,13 +129,31 @@ class Runner:
 
     def finish(self) -> None:
         """A Complete of what is stored changes nothing, nor does one of the sources if their changes told all."""
-        self._compare_queries()
+        self._compare_queries(self.model)
         before = self.harness.repository.content_hash(self.harness.mappings)
         again = self.model.to_files()
         self._unchanged(self.harness.publish(again, "Complete"), before)
         if self.world.exact:
             files = {target: c.file for target, c in cleanse(self.shape, self.world.tables).items()}
             self._unchanged(self.harness.publish(files, "Complete"), before)
+        self._compare_history()
+
+    def _compare_history(self) -> None:
+        """Every date's state is still there, from its moment on until just before the next one's."""
+        instant = timedelta(microseconds=1)
+        dates = sorted(self.states)
+        before = expected_snapshot(Model(self.shape))
+        for date in dates:
+            expected = expected_snapshot(self.states[date][0])
+            for moment, state in ((date - instant, before), (date, expected)):
+                found = self.harness.snapshot(moment)
+                assert (found.resources, found.links) == (state.resources, state.links), f"as of {moment}"
+            before = expected
+        asked = [date for date in dates if self.states[date][1]]
+        for date in asked if _EVERY_DATE else asked[-1:]:
+            model, told = self.states[date]
+            self._compare_queries(model, date)
+            assert self.harness.repository.content_hash(self.harness.mappings, date) == told
 
     def _unchanged(self, batch: str, before: str) -> None:
         result = self.harness.synchronize(batch=batch)
@@ -142,12 +181,12 @@ class Runner:
         for table in ("UR_ResourceChanges", "UR_ResourceLinkChanges", "UR_ResourceFileChanges"):
             assert self.harness.table(table) == []
 
-    def _compare_queries(self) -> None:
-        entities, links = self.harness.queried()
+    def _compare_queries(self, model: Model, as_of: datetime | None = None) -> None:
+        entities, links = self.harness.queried(as_of)
         for a in self.shape.associations:
-            assert links[a.identifier] == sorted(self.model.links(a.identifier).links)
+            assert links[a.identifier] == sorted(model.links(a.identifier).links)
         for entity in self.shape.types:
-            rows = self.model.resources[entity.identifier]
+            rows = model.resources[entity.identifier]
             found = entities[entity.identifier]
             assert [r[entity.primary.identifier] for r in found] == sorted(rows)
             for row in found:
@@ -164,6 +203,7 @@ class Runner:
         files: dict[str, CleanFile],
         changes: dict[str, list[tuple[str, Row]]] | None,
         cleansed: dict[str, Cleansed] | None,
+        date: datetime | None = None,
     ) -> str:
         from airflow_provider_idm.configuration import SynchronizationMode
         from airflow_provider_idm.synchronization.prepare import PrepareRequest, prepare
@@ -188,6 +228,7 @@ class Runner:
                 exchange=self.harness.exchange,
                 work=self.harness.work,
                 type=_type(source_type),
+                effective_date=date,
             )
         ).manifest
         self.harness.last = manifest.batch
