@@ -1,107 +1,26 @@
-"""The runs of a DAG before and after a task's own, as Airflow knows them; a dated task waits here for its turn."""
+"""The runs of a DAG before and after a task's own, as Airflow knows them."""
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from airflow_provider_idm.configuration.names import same
-from airflow_provider_idm.hooks.airflow_exceptions import AirflowFailException, AirflowRescheduleException
 from airflow_provider_idm.operators.condition import FAILED
-from airflow_provider_idm.operators.order_of_runs import (
-    BACKFILL,
-    DatedRun,
-    DayTasks,
-    Verb,
-    Verdict,
-    day_of,
-    decide_turn,
-)
+from airflow_provider_idm.operators.order_of_runs import BACKFILL, DatedRun, DayTasks
 from airflow_provider_idm.operators.run import is_templated
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 REFUSED_BEFORE: Final = "refused_before"
 """Key of the XCom of a task that was refused for a wrong order: the run that its own was started before."""
 
-LOOK_AGAIN: Final = timedelta(seconds=10)
-"""An executor may report the end of a process five seconds late; a task that runs again by then is taken for failed."""
-
-PATIENCE: Final = 30.0
-"""Seconds that something which should pass at once is given."""
-
 _NOT_LOOKED: Final = frozenset({None, "scheduled", "queued", "running", "up_for_retry", "restarting"})
 """States of a task that has not told yet whether it was its turn."""
 
-_PAUSE: Final = 3.0
 _END_OF_TIME: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
-log = logging.getLogger(__name__)
 
-
-def wait_for_turn(context: Context, connector: str) -> None:
-    """Let a task that is to read dated sources of a connector go on if it is its run's turn.
-
-    :raises AirflowRescheduleException: if an earlier run of the DAG has not yet prepared and synchronized the connector.
-    :raises AirflowFailException: if that failed, or the backfill runs backwards; nothing has been read by then.
-    """
-    run = context["dag_run"]
-    tasks = _Tasks(context["dag"], connector)
-    if run.logical_date is None or not (tasks.have_dated_folder or _text(run.run_type) == BACKFILL):
-        return
-    runs = _Runs(context["ti"], tasks)
-    mine = _dated(run)
-    end = time.monotonic() + PATIENCE
-    while True:
-        patient = time.monotonic() < end
-        verdict = decide_turn(mine, runs, dated_folder=tasks.have_dated_folder, patient=patient)
-        if verdict.verb is not Verb.LOOK_AGAIN:
-            break
-        log.info("Waiting for some seconds: %s.", verdict.reason)
-        time.sleep(_PAUSE)
-    _heed(verdict, mine, context)
-
-
-def _heed(verdict: Verdict, mine: DatedRun, context: Context) -> None:
-    if verdict.verb is Verb.WAIT:
-        log.info("Waiting: %s.", verdict.reason)
-        raise AirflowRescheduleException(datetime.now(UTC) + LOOK_AGAIN)  # type: ignore[no-untyped-call]
-    if verdict.verb is Verb.FAIL:
-        task: Any = context["ti"]
-        if verdict.before is not None and mine.is_fresh:
-            task.xcom_push(key=REFUSED_BEFORE, value=verdict.before)
-        raise AirflowFailException(_message(verdict, mine, task.dag_id))
-
-
-def _message(verdict: Verdict, mine: DatedRun, dag: str) -> str:
-    command = f"airflow backfill create --dag-id {dag}"
-    if verdict.to_mend is None:
-        return (
-            f"{verdict.reason}: this backfill runs backwards. Days are applied from the earliest to the latest, so "
-            "nothing was read and nothing changed. Create the backfill anew without --run-backwards, and with "
-            f"--reprocess-behavior failed: {command} --from-date … --to-date … --reprocess-behavior failed"
-        )
-    dates = (_argument(date) for date in (verdict.to_mend.date, mine.date) if date is not None)
-    span = " ".join(
-        f"{option} {date}" for option, date in zip(("--from-date", "--to-date"), dates, strict=True)
-    )
-    return (
-        f"{verdict.reason}. A day that is left out cannot be put in later, so nothing of this day was read. Mend that "
-        f"run, then do both again, in the order of their dates: {command} {span} --reprocess-behavior failed. To leave "
-        "the day out, mark its failed tasks as successful instead, and clear this run"
-    )
-
-
-def _argument(date: datetime) -> str:
-    text = day_of(date)
-    return text if "T" in text else f"{text}T00:00:00+00:00"
-
-
-class _Tasks:
+class TurnTasks:
     """The tasks of a DAG that concern a connector, by their ids.
 
     :param dag: the DAG, as a worker knows it.
@@ -150,14 +69,15 @@ class _Given:
         return self.mapped.get(name) if isinstance(self.mapped, Mapping) else getattr(self._task, name, None)
 
 
-class _Runs:
+class AirflowRuns:
     """The runs of the task's DAG (``Runs``), asked for over the task's connection to Airflow."""
 
-    def __init__(self, task: Any, tasks: _Tasks) -> None:
+    def __init__(self, task: Any, tasks: TurnTasks) -> None:
         self._task = task
         self._tasks = tasks
 
     def before(self, run: DatedRun) -> DatedRun | None:
+        """Return the run with the next earlier date, of whatever state."""
         return None if run.date is None else self._last_before(run.date)
 
     def after(self, run: DatedRun) -> DatedRun | None:
@@ -175,6 +95,7 @@ class _Runs:
         return found
 
     def tasks(self, run: DatedRun) -> DayTasks:
+        """Return what became of a run's tasks; Airflow knows those that have not begun, too."""
         found = self._task.get_task_states(dag_id=self._task.dag_id, run_ids=[run.run_id])
         states = {name: _text(state) or None for name, state in found.get(run.run_id, {}).items()}
         own = {name: state for name, state in states.items() if self._tasks.concern(name)}
@@ -185,6 +106,7 @@ class _Runs:
         )
 
     def refused(self, run: DatedRun) -> frozenset[str]:
+        """Return the runs that a run named when it was refused, whatever the connector."""
         told = self._task.xcom_pull(task_ids=self._tasks.waiting, key=REFUSED_BEFORE, run_id=run.run_id)
         return frozenset(name for name in told or () if isinstance(name, str))
 
@@ -207,10 +129,11 @@ class _Runs:
                 raise
             # Airflow 3.1 cannot tell of a run that has not been started.
             return DatedRun("", None, BACKFILL, "queued", cleared=True)
-        return None if answer.dag_run is None else _dated(answer.dag_run)
+        return None if answer.dag_run is None else dated_run(answer.dag_run)
 
 
-def _dated(run: Any) -> DatedRun:
+def dated_run(run: Any) -> DatedRun:
+    """Return a run of Airflow's as the rules see it."""
     return DatedRun(
         run_id=run.run_id,
         date=run.logical_date,

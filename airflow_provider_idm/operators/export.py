@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_idm.configuration.names import same
-from airflow_provider_idm.errors import ConfigurationError
+from airflow_provider_idm.errors import ConfigurationError, ConnectorBlockedError
 from airflow_provider_idm.operators.base import IdmOperator
-from airflow_provider_idm.operators.earlier_runs import wait_for_turn
 from airflow_provider_idm.operators.safeguards import check_exchange_not_blocked
+from airflow_provider_idm.operators.turn import wait_for_decision, wait_for_turn
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -91,7 +91,7 @@ class ExportTaskOperator(IdmOperator):
             if not options.dry_run:
                 wait_for_turn(context, known.connector)
             if self.skip_if_blocked and not options.dry_run:
-                check_exchange_not_blocked(hook, known.connector)
+                self._check_not_blocked(hook, known.connector, context)
         result = export_connection(
             ExportRequest(
                 configuration=configuration,
@@ -108,6 +108,13 @@ class ExportTaskOperator(IdmOperator):
         self.metrics.exported(result)
         self.tell_effect(context, self._has_effect(hook, result, known, incremental=incremental))
         return result.as_dict()
+
+    def _check_not_blocked(self, hook: IdmHook, connector: str, context: Context) -> None:
+        try:
+            check_exchange_not_blocked(hook, connector)
+        except ConnectorBlockedError as error:
+            wait_for_decision(error, hook.get_exchange().channel(connector), context)
+            raise
 
     @property
     def _is_incremental(self) -> bool:

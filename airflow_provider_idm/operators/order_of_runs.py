@@ -215,7 +215,7 @@ def _backwards(mine: DatedRun, runs: Runs) -> Verdict | None:
     earlier = _backfill_beside(mine, runs.before)
     if earlier is None or not _begun_before(mine, earlier):
         return None
-    reason = f"{name_of(mine)} was started before {name_of(earlier)}"
+    reason = f"{name_of(mine)} was started before {name_of(earlier)}: this backfill runs backwards"
     return Verdict(Verb.FAIL, reason, before=earlier.run_id)
 
 
@@ -226,7 +226,7 @@ def _refused_with_a_later_one(mine: DatedRun, runs: Runs) -> Verdict:
         return _TURN
     reason = f"{name_of(later)} was started before {name_of(mine)}"
     if runs.refused(later) & {mine.run_id, ""}:
-        return Verdict(Verb.FAIL, reason)
+        return Verdict(Verb.FAIL, f"{reason}: this backfill runs backwards")
     if not (later.has_ended or runs.tasks(later).has_looked):
         return Verdict(Verb.WAIT, f"{reason}, and may yet be refused for that")
     return _TURN

@@ -10,11 +10,11 @@ from airflow_provider_idm.configuration.arguments import parse_mode, parse_sourc
 from airflow_provider_idm.errors import ConnectorBlockedError
 from airflow_provider_idm.hooks.airflow_exceptions import AirflowFailException
 from airflow_provider_idm.operators.base import IdmOperator
-from airflow_provider_idm.operators.earlier_runs import wait_for_turn
 from airflow_provider_idm.operators.lineage import LineageMixin, PrepareFacts, batches_name
 from airflow_provider_idm.operators.links import COUNTS, BatchLink, ReportLink
 from airflow_provider_idm.operators.run import effective_date, is_backfill, is_templated, origin
 from airflow_provider_idm.operators.tables import fetched, shown_without_values
+from airflow_provider_idm.operators.turn import wait_for_decision, wait_for_turn
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
@@ -161,6 +161,7 @@ class PrepareSynchronizationTaskOperator(LineageMixin, IdmOperator):
         except ConnectorBlockedError as error:
             if self.skip_if_blocked is False:
                 raise AirflowFailException(str(error)) from None
+            wait_for_decision(error, request.exchange.channel(request.connector), context)
             raise
         facts.manifest = result.manifest
         counts = result.as_dict()
