@@ -54,7 +54,8 @@ async def refused(request: Request, error: HTTPException) -> Response:
     if "text/html" not in request.headers.get("accept", ""):
         return await http_exception_handler(request, error)
     if error.status_code == status.HTTP_401_UNAUTHORIZED:
-        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        # encoded on its own: Airflow 3.1 passes it on decoded, and the + of a run's id would become a space
+        here = quote(request.url.path) + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"{_base(request)}api/v2/auth/login?next={quote(here, safe='')}", 302)
     text = _FORBIDDEN if error.status_code == status.HTTP_403_FORBIDDEN else str(error.detail)
     return _page(message_page(text, _base(request)), error.status_code)
