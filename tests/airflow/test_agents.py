@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_idm.synchronization.exchange import ConnectorState, Exchange
-from tests.airflow.conftest import CONFIGURATION, AirflowHome
+from tests.airflow.conftest import CONFIGURATION, ROOT, AirflowHome
 
 pytestmark = pytest.mark.airflow
 
@@ -223,4 +224,19 @@ def test_an_agent_learns_of_a_block_from_the_exchange(load, airflow_home: Airflo
     assert run.states == {
         "Own_Query": "success",
         **dict.fromkeys(["Own_Export", "Own_Complete", "Own_Changes", "Own_Roles"], "skipped"),
+    }
+
+
+def test_the_loader_of_the_documentation(airflow_home: AirflowHome) -> None:
+    text = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+    (loader,) = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    for name, content in {"HR": CONFIGURATION, "Agents": AGENTS, "Jobs": JOBS}.items():
+        airflow_home.write(f"conf/{name}.xml", content)
+
+    dag = vars(airflow_home.load(loader))["First"]
+
+    places = {t.task_id: (t.queue, t.executor, t.idm_conn_id, t.retries) for t in dag.tasks}
+    assert {name: places[name] for name in ("Prepare", "Synchronize")} == {
+        "Prepare": ("Paris", "EdgeExecutor", "idm_agent", 3),
+        "Synchronize": ("default", None, "idm_default", 3),
     }
