@@ -203,14 +203,23 @@ class Stack:
 class DagRun:
     """One run of a DAG, as the REST API shows it."""
 
-    def __init__(self, stack: Stack, dag: str, user: str = "", conf: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        dag: str,
+        user: str = "",
+        conf: Mapping[str, Any] | None = None,
+        logical_date: str | None = None,
+    ) -> None:
         self.stack = stack
         self.dag = dag
         self.api = stack.client(user)
         url = f"/api/v2/dags/{dag}"
         stack.wait_for(f"DAG {dag}", lambda: self.api.get(url).status_code == 200)
         assert self.api.patch(url, json={"is_paused": False}).status_code == 200
-        triggered = self.api.post(f"{url}/dagRuns", json={"logical_date": None, "conf": dict(conf or {})})
+        triggered = self.api.post(
+            f"{url}/dagRuns", json={"logical_date": logical_date, "conf": dict(conf or {})}
+        )
         assert triggered.status_code == 200, triggered.text
         self.run_id = triggered.json()["dag_run_id"]
         self.url = f"{url}/dagRuns/{self.run_id}"
