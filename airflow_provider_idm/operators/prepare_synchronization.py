@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_provider_idm.configuration.arguments import parse_mode, parse_source_type
 from airflow_provider_idm.errors import ConnectorBlockedError
+from airflow_provider_idm.hooks import settings
 from airflow_provider_idm.hooks.airflow_exceptions import AirflowFailException
 from airflow_provider_idm.operators.base import IdmOperator
 from airflow_provider_idm.operators.lineage import LineageMixin, PrepareFacts, batches_name
@@ -50,7 +51,8 @@ class PrepareSynchronizationTaskOperator(LineageMixin, IdmOperator):
     :param tables: tables to read instead of source files, by their ``ConnectionTable``: what another task returned
         (``{"HR_Person": extract()}``: a pandas DataFrame, or a list of dicts, one per row), or the path or URL of a
         Parquet file. A templated path dates the sources as a templated folder does. The UI shows no values of them.
-    :param memory_limit: memory that the task may use for its data, e.g. ``1GB``; more goes to disk.
+    :param memory_limit: memory that the task may use for its data, e.g. ``1GB``; more goes to disk. By default, what
+        ``[idm] memory_limit`` of Airflow's configuration says.
     """
 
     step = "prepare"
@@ -85,7 +87,7 @@ class PrepareSynchronizationTaskOperator(LineageMixin, IdmOperator):
         encoding: str | None = None,
         separator: str | None = None,
         tables: Mapping[str, Any] | XComArg | None = None,
-        memory_limit: str = "1GB",
+        memory_limit: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -150,7 +152,8 @@ class PrepareSynchronizationTaskOperator(LineageMixin, IdmOperator):
             stop_if_blocked=bool(self.skip_if_blocked),
             encoding=self.encoding,
             separator=self.separator,
-            memory_limit=self.memory_limit,
+            memory_limit=self.memory_limit or settings.memory_limit(),
+            lock_timeout=settings.lock_timeout(),
             tables=fetched(self.tables),
         )
         facts = PrepareFacts(request.mappings, source_places(request), batches_name(hook, request.connector))

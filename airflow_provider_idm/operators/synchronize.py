@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_idm.configuration.arguments import parse_source_type
 from airflow_provider_idm.configuration.rolling import parse_rolling_window
 from airflow_provider_idm.errors import ConfigurationError
+from airflow_provider_idm.hooks import settings
 from airflow_provider_idm.operators.base import IdmOperator
 from airflow_provider_idm.operators.decision import settle
 from airflow_provider_idm.operators.lineage import (
@@ -65,8 +66,11 @@ class SynchronizeTaskOperator(LineageMixin, WaitingOperator):
     :param dry_run: only say what would change. The batch may come from a prepare with ``dry_run``.
     :param changes: file that a dry run writes every change to, with old and new values: ``.csv``, ``.parquet`` or
         ``.json``.
+    :param history: keep the former versions of what is changed or deleted. By default, what ``[idm] history`` of
+        Airflow's configuration says.
     :param working_directory: folder to work in instead of the connection's work folder.
-    :param memory_limit: memory that the task may use for its data, e.g. ``1GB``; more goes to disk.
+    :param memory_limit: memory that the task may use for its data, e.g. ``1GB``; more goes to disk. By default, what
+        ``[idm] memory_limit`` of Airflow's configuration says.
     :raises ConfigurationError: if ``rolling_thresholds`` are wrong, or ``changes`` are wanted of no dry run.
     """
 
@@ -100,8 +104,9 @@ class SynchronizeTaskOperator(LineageMixin, WaitingOperator):
         skip_if_blocked: bool = False,
         dry_run: bool = False,
         changes: str | None = None,
+        history: bool | None = None,
         working_directory: str | None = None,
-        memory_limit: str = "1GB",
+        memory_limit: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -116,6 +121,7 @@ class SynchronizeTaskOperator(LineageMixin, WaitingOperator):
         self.skip_if_blocked = skip_if_blocked
         self.dry_run = dry_run
         self.changes = changes
+        self.history = history
         self.working_directory = working_directory
         self.memory_limit = memory_limit
         self._takes_batch = batch is not None
@@ -173,7 +179,9 @@ class SynchronizeTaskOperator(LineageMixin, WaitingOperator):
                 allow_backwards=self.allow_backwards or options.allow_backwards,
                 rolling=self._rolling_window(hook),
                 origin=origin(context),
-                memory_limit=self.memory_limit,
+                memory_limit=self.memory_limit or settings.memory_limit(),
+                lock_timeout=settings.lock_timeout(),
+                history=settings.history() if self.history is None else self.history,
             )
 
     def conclude(
@@ -246,7 +254,7 @@ class SynchronizeTaskOperator(LineageMixin, WaitingOperator):
                 allow_backwards=self.allow_backwards or options.allow_backwards,
                 force=self.force_synchronization or options.force_synchronization,
                 rolling=self._rolling_window(hook),
-                memory_limit=self.memory_limit,
+                memory_limit=self.memory_limit or settings.memory_limit(),
             )
             with plan_synchronization(request) as plan:
                 self.log.info("Nothing is changed; this is what a synchronization would do.")

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, get_args
 
 from airflow_provider_idm.errors import ConfigurationError, ResourcesError, TransientError
+from airflow_provider_idm.hooks import settings
 from airflow_provider_idm.hooks.airflow_exceptions import AirflowFailException
 from airflow_provider_idm.operators.base import IdmOperator
 from airflow_provider_idm.operators.decision import (
@@ -68,7 +69,7 @@ class WaitingOperator(IdmOperator):
         ``task.options`` are the question's, as in Airflow's HITLOperator.
     :param show_values: show old and new values of the changes in the question, not only keys and names of properties.
     :param poll_interval: how often to look whether it was decided elsewhere (``idm resume``, ``idm reject``, a later
-        Complete); at least 10 seconds.
+        Complete); at least 10 seconds. By default, what ``[idm] poll_interval`` of Airflow's configuration says.
     :raises ConfigurationError: if one of these is not what it must be.
     """
 
@@ -84,7 +85,7 @@ class WaitingOperator(IdmOperator):
         response_timeout: timedelta | None = None,
         notifiers: Sequence[Notifier] | Notifier | None = None,
         show_values: bool = False,
-        poll_interval: timedelta = timedelta(minutes=1),
+        poll_interval: timedelta | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -96,7 +97,8 @@ class WaitingOperator(IdmOperator):
         self.poll_interval = poll_interval
         self.subject = ""
         self.body = ""
-        self._check_period("poll_interval", poll_interval, SHORTEST_POLL)
+        if poll_interval is not None:
+            self._check_period("poll_interval", poll_interval, SHORTEST_POLL)
         if response_timeout is not None:
             self._check_period("response_timeout", response_timeout, timedelta(seconds=1))
 
@@ -130,7 +132,8 @@ class WaitingOperator(IdmOperator):
             if not only_looks or isinstance(error, ResourcesError):
                 raise
             self.log.warning("Whether something was decided elsewhere cannot be told now: %s", error)
-            self._wait(kept, context)
+            with self.errors_as_states(context):
+                self._wait(kept, context)
 
     def conclude(
         self, result: SynchronizeResult, request: SynchronizeRequest, context: Context
@@ -198,7 +201,8 @@ class WaitingOperator(IdmOperator):
 
     def _wait(self, kept: Waiting, context: Context) -> NoReturn:
         remaining = kept.remaining()
-        timeout = self.poll_interval if remaining is None else min(self.poll_interval, remaining)
+        pause = self.poll_interval or settings.poll_interval()
+        timeout = pause if remaining is None else min(pause, remaining)
         wait(
             self,
             context["ti"].id,
