@@ -54,6 +54,13 @@ def test_the_dag_of_ones_own(airflow_home: AirflowHome) -> None:
     assert {task.configuration for task in dag.tasks} == {"/opt/idm/Conf"}
 
 
+def test_the_dag_over_dated_extracts(airflow_home: AirflowHome) -> None:
+    dag = dags_of(airflow_home, examples("backfills.md")[0])["hr_days"]
+
+    assert dag.get_task("prepare").dated_folder
+    assert dag.get_task("synchronize").upstream_task_ids == {"prepare"}
+
+
 def test_an_operator_of_ones_own_for_an_element(airflow_home: AirflowHome) -> None:
     role_model = '<ComputeRoleModelTask Identifier="Roles" DisplayName_L1="Roles" EntityType="Person" />'
     job = f'<Job Identifier="J" DisplayName_L1="J">{role_model}</Job>'
