@@ -166,6 +166,8 @@ class Deployment:
             "AIRFLOW__CORE__EXECUTOR": (
                 "LocalExecutor,CeleryExecutor,EdgeExecutor:airflow.providers.edge3.executors.EdgeExecutor"
             ),
+            "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "60",
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "60",
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
             "AIRFLOW__DATABASE__EXTERNAL_DB_MANAGERS": "airflow.providers.edge3.models.db.EdgeDBManager",
             "AIRFLOW__EDGE__API_ENABLED": "True",
