@@ -1,0 +1,238 @@
+"""The assets of what is synchronized: their URIs, and which tasks have them; what is kept of counts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from airflow.sdk import DAG, Asset
+
+from airflow_provider_idm.assets.uri import (
+    asset_uri,
+    convert_asset_to_openlineage,
+    create_asset,
+    sanitize_uri,
+    synchronized,
+)
+from airflow_provider_idm.operators.lineage_names import file_name, table_name
+from airflow_provider_idm.operators.outlet import extra_of
+from airflow_provider_idm.operators.synchronize import SynchronizeTaskOperator
+from airflow_provider_idm.operators.told import LONGEST_LIST, short_counts, shortened
+from airflow_provider_idm.synchronization.synchronize import SynchronizeResult
+from airflow_provider_idm.synchronization.synchronize.result import (
+    AssociationCounts,
+    BatchOutcome,
+    EntityTypeCounts,
+)
+from tests.airflow.conftest import ROOT
+
+pytestmark = pytest.mark.airflow
+
+# --------------------------------------------------------------------------------------------------------------- URIs
+
+
+def test_the_asset_of_a_connector_is_the_one_that_its_uri_names() -> None:
+    assert asset_uri("HR") == "idm://idm_default/HR"
+    assert synchronized("HR") == Asset(uri="idm://idm_default/HR")
+    assert create_asset(connector="HR", extra={"a": 1}) == Asset(uri="idm://idm_default/HR", extra={"a": 1})
+    assert synchronized("HR").extra == {}
+
+
+@pytest.mark.parametrize(
+    ("connector", "connection", "uri"),
+    [
+        ("Human Resources", "idm_default", "idm://idm_default/Human%20Resources"),
+        ("Lüneburg/HR", "idm-2", "idm://idm-2/L%C3%BCneburg%2FHR"),
+        ("A?b#c%d", "idm:x", "idm://idm%3Ax/A%3Fb%23c%25d"),
+    ],
+)
+def test_what_a_uri_may_not_have_is_encoded(connector: str, connection: str, uri: str) -> None:
+    assert asset_uri(connector, connection) == uri
+    assert sanitize_uri(urlsplit(uri)).geturl() == uri
+    assert synchronized(connector, connection) == Asset(uri=uri)
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("idm://idm_default", "expected idm://<connection>/<connector>"),
+        ("idm://idm_default/", "expected idm://<connection>/<connector>"),
+        ("idm:///HR", "expected idm://<connection>/<connector>"),
+        ("idm://idm_default/HR/Person", "expected idm://<connection>/<connector>"),
+        ("idm://idm_default/HR?a=1", "expected idm://<connection>/<connector>"),
+        ("idm://idm_default/Human Resources", "expected idm://idm_default/Human%20Resources"),
+        ("idm://idm_default/Lüneburg", "expected idm://idm_default/L%C3%BCneburg"),
+    ],
+)
+def test_a_uri_of_another_form_is_refused_with_the_right_one(uri: str, expected: str) -> None:
+    with pytest.raises(ValueError, match="is not the asset of a connector") as refused:
+        sanitize_uri(urlsplit(uri))
+
+    assert str(refused.value).endswith(expected)
+
+
+def test_openlineage_is_told_connection_and_connector() -> None:
+    found = convert_asset_to_openlineage(synchronized("Human Resources", "idm_2"), None)
+
+    assert (found.namespace, found.name) == ("idm://idm_2", "Human Resources")
+
+
+def test_making_the_asset_loads_no_handler_of_other_providers_uris() -> None:
+    code = """
+import sys
+from airflow_provider_idm.operators.synchronize import SynchronizeTaskOperator
+SynchronizeTaskOperator(task_id="synchronize", connector="HR")
+print([m for m in sys.modules if m.startswith(("airflow.providers.common.io.assets", "openlineage"))])
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip().endswith("[]")
+
+
+# ------------------------------------------------------------------------------------------------------------ outlets
+
+
+def outlets(**options: Any) -> list[Any]:
+    """Return the outlets that a DAG shows of a synchronize."""
+    with DAG("outlets", schedule=None):
+        return list(SynchronizeTaskOperator(task_id="synchronize", **options).outlets)
+
+
+def test_a_synchronize_has_the_asset_beside_its_author_s_outlets() -> None:
+    own = Asset("own")
+
+    assert outlets(connector="HR") == [synchronized("HR")]
+    assert outlets(connector="HR", idm_conn_id="idm_2") == [synchronized("HR", "idm_2")]
+    assert outlets(connector="HR", outlets=[own]) == [own, synchronized("HR")]
+
+
+def test_an_author_who_names_the_asset_too_has_it_once() -> None:
+    (found,) = outlets(connector="HR", outlets=[Asset(uri=asset_uri("HR"), extra={"team": "identity"})])
+
+    assert found.extra == {"team": "identity"}
+
+
+def test_what_can_never_change_anything_has_no_asset() -> None:
+    assert outlets(connector="HR", dry_run=True) == []
+
+
+def test_a_templated_connector_has_its_asset_when_it_runs() -> None:
+    with DAG("templated", schedule=None):
+        task = SynchronizeTaskOperator(task_id="synchronize", connector="{{ params.connector }}")
+    assert task.outlets == []
+
+    events: dict[Any, Any] = {synchronized("HR"): SimpleNamespace(extra={})}
+    result = applied(1, 1)
+    assert task._outlet is not None
+    assert task._outlet.announce(task, {"outlet_events": events}, result, "idm_default")  # type: ignore[typeddict-item]
+
+    assert task.outlets == [synchronized("HR")]
+    assert events[synchronized("HR")].extra == extra_of(result)
+
+
+# -------------------------------------------------------------------------------------------------------------- sizes
+
+
+def applied(entity_types: int, associations: int, batches: int = 1, warnings: int = 0) -> SynchronizeResult:
+    """Return what a synchronization did in so many entity types and associations; the last of each changed."""
+    return SynchronizeResult(
+        "HR",
+        "completed",
+        batches=tuple(BatchOutcome(f"0000000{n:029}", "Complete", "applied") for n in range(1, batches + 1)),
+        entity_types={
+            f"EntityType_{n:04}": EntityTypeCounts(inserted=n == entity_types, unchanged=1_000_000)
+            for n in range(1, entity_types + 1)
+        },
+        associations={
+            f"Association_{n:04}": AssociationCounts(deleted=n == associations, unchanged=1_000_000)
+            for n in range(1, associations + 1)
+        },
+        warnings=tuple(f"warning {n} {'x' * 2000}" for n in range(warnings)),
+    )
+
+
+def test_the_xcom_stays_small_whatever_happened() -> None:
+    told = shortened(applied(200, 300, batches=400, warnings=1000).as_dict())
+
+    # lists are cut, and say so; of the batches the last ones are kept
+    assert (len(told["batches"]), told["batches_omitted"]) == (LONGEST_LIST, 380)
+    assert told["batches"][-1]["id"].endswith("400")
+    assert (len(told["warnings"]), told["warnings_omitted"]) == (LONGEST_LIST, 980)
+    assert max(map(len, told["warnings"])) == 501
+    # counts are complete: five numbers for each entity type and association of the configuration
+    assert (len(told["entity_types"]), len(told["associations"])) == (200, 300)
+    assert len(json.dumps(told)) < 15_000 + 130 * 500
+
+
+def test_what_is_short_is_told_whole() -> None:
+    result = applied(2, 1, batches=1, warnings=0)
+
+    assert shortened(result.as_dict()) == result.as_dict()
+
+
+def test_the_extra_of_an_event_has_a_bound() -> None:
+    extra = extra_of(applied(200, 300, batches=400))
+
+    # of what there is most of, that which changed is kept
+    assert (len(extra["entity_types"]), extra["entity_types_omitted"]) == (100, 100)
+    assert extra["entity_types"]["EntityType_0200"]["inserted"] == 1
+    assert extra["associations"]["Association_0300"]["deleted"] == 1
+    assert (len(extra["batches"]), extra["batches_omitted"]) == (LONGEST_LIST, 380)
+    assert len(json.dumps(extra)) < 30_000
+
+
+def test_counts_that_fit_keep_their_order() -> None:
+    counts = applied(3, 0).counts()
+
+    assert list(short_counts(counts)["entity_types"]) == list(counts["entity_types"])
+
+
+# -------------------------------------------------------------------------------------------------- names of datasets
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        ("/data/hr/HR-Persons.csv", ("file", "/data/hr/HR-Persons.csv")),
+        ("s3://aws_default@bucket/idm/exchange", ("s3://bucket", "idm/exchange")),
+        ("s3a://bucket/idm", ("s3://bucket", "idm")),
+        ("gcs://bucket", ("gs://bucket", "")),
+        ("sftp://user:secret@host:22/data", ("sftp://host:22", "data")),
+        ("file:///data/x", ("file", "/data/x")),
+    ],
+)
+def test_files_are_called_as_openlineage_calls_them(place: str, expected: tuple[str, str]) -> None:
+    assert tuple(file_name(place)) == expected
+
+
+def test_what_lies_in_a_folder_is_called_by_it() -> None:
+    assert file_name("/exchange/").below("HR", "Person").name == "/exchange/HR/Person"
+    assert file_name("s3://bucket").below("HR", "Person").name == "HR/Person"
+
+
+@pytest.mark.parametrize(
+    ("url", "schema", "expected"),
+    [
+        ("sqlite:////data/repository.db", None, ("sqlite:///data/repository.db", "UR_Resources")),
+        (
+            "postgresql+psycopg://idm:secret@db:5433/identity",
+            None,
+            ("postgres://db:5433", "identity.public.UR_Resources"),
+        ),
+        ("postgresql://db/identity", "hr", ("postgres://db:5432", "identity.hr.UR_Resources")),
+        (
+            "postgresql://u:p@/identity?host=/run/postgresql",
+            None,
+            ("postgres://localhost:5432", "identity.public.UR_Resources"),
+        ),
+    ],
+)
+def test_tables_are_called_as_openlineage_calls_them(
+    url: str, schema: str | None, expected: tuple[str, str]
+) -> None:
+    assert tuple(table_name(url, schema, "UR_Resources")) == expected
