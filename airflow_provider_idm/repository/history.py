@@ -38,7 +38,8 @@ def warn_if_incomplete(since: datetime | None, moment: datetime, connector: str)
     """Warn of a date of which only a part can be shown."""
     if since is not None and moment < since:
         log.warning(
-            "the history of %s is whole from %s UTC on: of %s UTC only what had not changed by then is shown",
+            "the history of %s is whole from %s UTC on: of %s UTC only what had not changed by then, "
+            "or was kept, is shown",
             connector,
             f"{since:%Y-%m-%d %H:%M:%S}",
             f"{moment:%Y-%m-%d %H:%M:%S}",
