@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from airflow.sdk import DAG
 
 _PLACE: Final = "generate_dags(params=…)"
-_WHAT: Final = "What the run does"
 _SOURCES: Final = "Source files"
+"""A section of the form that has to be opened; what is in none is seen at once."""
 
 
-def _switch(title: str, description: str, section: str = _WHAT) -> Param:
-    return Param(False, description, type="boolean", title=title, section=section)
+def _switch(title: str, description: str, **schema: Any) -> Param:
+    return Param(False, description, type="boolean", title=title, **schema)
 
 
 _PARAMS: Final[Mapping[str, Param]] = {
     "dry_run": _switch(
         "Dry run",
-        "Change nothing: only say what would change, in the log and the result of the synchronize tasks. Source files "
+        "Change nothing: only say what would change, in the log and the report of the synchronize tasks. Source files "
         "are exported and read as usual.",
     ),
     "force_synchronization": _switch(
@@ -36,7 +36,7 @@ _PARAMS: Final[Mapping[str, Param]] = {
     ),
     "allow_backwards": _switch(
         "Allow an earlier date",
-        "Apply the changes although their date lies before that of the last ones applied. Off: that is refused.",
+        "Apply changes that are dated before the last ones applied. Off: that is refused.",
     ),
     "orphans": _switch(
         "Save orphans",
@@ -59,8 +59,8 @@ _PARAMS: Final[Mapping[str, Param]] = {
     ),
     "source_date": Param(
         None,
-        "The date that the source files are of, from which on the history has what they say; folders with a date are "
-        "read for this date. Empty: now, or where folders have a date, the run's.",
+        "The day that the source files are of: from then on the history has what they say. Where the folder has a date, "
+        "the one of this day is read. Empty: now, or where the folder has a date, the day of the run.",
         type=["null", "string"],
         format="date",
         title="Date of the source files",
@@ -70,7 +70,7 @@ _PARAMS: Final[Mapping[str, Param]] = {
         "Export everything",
         "Export everything, even where a connection could tell what changed since the last time. A job that reads lists "
         "of changes refuses that: trigger one in mode Complete. Off: as the job says.",
-        _SOURCES,
+        section=_SOURCES,
     ),
     "on_invalid_value": Param(
         AS_CONFIGURED,

@@ -66,10 +66,37 @@ def test_an_operator_of_ones_own_for_an_element(airflow_home: AirflowHome) -> No
     job = f'<Job Identifier="J" DisplayName_L1="J">{role_model}</Job>'
     airflow_home.write("conf/Roles.xml", f"<ConfigurationFile>{job}</ConfigurationFile>")
 
-    module = airflow_home.load(examples("jobs.md")[0])
+    module = airflow_home.load(next(text for text in examples("jobs.md") if "compute_role_model" in text))
 
     task = module.J.get_task("Roles")
     assert (task.task_type, task.params["entity_type"]) == ("BashOperator", "Person")
+
+
+def test_what_the_author_lets_be_asked_of_a_run(airflow_home: AirflowHome) -> None:
+    dags = dags_of(airflow_home, next(text for text in examples("jobs.md") if "params=[" in text))
+
+    assert set(dags["HR_Synchronize_Complete"].params) == {"dry_run", "orphans", "sources_directory"}
+
+
+def test_an_operator_of_ones_own_that_is_told_of_dry_runs(airflow_home: AirflowHome) -> None:
+    airflow_home.write(
+        "conf/Jobs.xml",
+        '<ConfigurationFile><Job Identifier="J" DisplayName_L1="J"><FulfillTask Identifier="F" DisplayName_L1="F" />'
+        "</Job></ConfigurationFile>",
+    )
+
+    module = airflow_home.load(next(text for text in examples("jobs.md") if "def fulfill" in text))
+
+    assert module.J.get_task("F").params["dry_run"] is False
+
+
+def test_every_param_is_documented() -> None:
+    from airflow_provider_idm.operators.run_options import NAMES
+
+    text = (ROOT / "docs" / "jobs.md").read_text(encoding="utf-8")
+    table = text.split("## Triggering a job")[1].split("\n\n")[2]
+
+    assert tuple(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == NAMES
 
 
 @pytest.mark.parametrize(

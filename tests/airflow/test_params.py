@@ -187,10 +187,6 @@ def test_every_generated_dag_has_typed_params_with_a_description(desk: Desk) -> 
     for job in ("Complete", "Forced", "Dated", "Whole"):
         params = desk.dags[job].params
         assert tuple(params) == NAMES
-        assert {params.get_param(name).schema["section"] for name in NAMES} == {
-            "What the run does",
-            "Source files",
-        }
         for name in NAMES:
             param = params.get_param(name)
             assert param.resolve() in (False, None, "as configured"), "by default, as the job says"
