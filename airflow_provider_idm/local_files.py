@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from airflow_provider_idm.errors import ResourcesError, TerminalError
+from airflow_provider_idm.errors import ResourcesError, TerminalError, TransientError
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _IN_THE_WAY = frozenset({errno.ENOTDIR, errno.EEXIST, errno.EISDIR})
@@ -19,12 +19,17 @@ class FileAccessError(TerminalError):
     """A file, a folder or standard output cannot be used as it is: permissions, a file where a folder must be."""
 
 
+class FileUnavailableError(TransientError):
+    """A file or folder cannot be used just now: what it lies on does not answer, or it went away meanwhile."""
+
+
 @contextmanager
 def local_files() -> Iterator[None]:
     """Turn what the disk says of a file or folder into this provider's errors.
 
     :raises FileAccessError: if the path is refused, and will be again: permissions, a file where a folder must be.
     :raises ResourcesError: if the disk is full.
+    :raises FileUnavailableError: if something else is wrong with it, which may pass.
     """
     try:
         yield
@@ -32,8 +37,10 @@ def local_files() -> Iterator[None]:
         if error.errno in _FULL:
             where = f" ({error.filename})" if error.filename else ""
             raise ResourcesError(f"the disk is full{where}; make room there") from error
-        if error.filename is None or not is_lasting(error):
+        if error.filename is None:
             raise
+        if not is_lasting(error):
+            raise FileUnavailableError(f"{_text(error.filename)}: {error.strerror or error}") from error
         raise FileAccessError(
             f"{_text(error.filename2 or error.filename)}: {lasting_reason(error)}"
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
 
+from airflow_provider_idm.errors import ConfigurationError
 from airflow_provider_idm.hooks.airflow_exceptions import AirflowNotFoundException
 
 if TYPE_CHECKING:
@@ -165,16 +167,16 @@ class IdmHook(BaseHook):
         In a URL like ``s3://aws_default@bucket/idm`` the part before ``@`` is the Airflow connection of the storage.
 
         :raises ExchangeError: if the URL cannot be used as an exchange.
+        :raises ExchangeUnavailableError: if the storage does not answer.
         """
-        from airflow_provider_idm.synchronization.exchange import Exchange
-
         if "://" not in self.exchange_url:
+            from airflow_provider_idm.synchronization.exchange import Exchange
+
             return Exchange.open(str(Path(self.exchange_url).expanduser()))
 
-        from airflow.sdk import ObjectStoragePath
+        from airflow_provider_idm.hooks.object_storage import open_object_storage
 
-        path = ObjectStoragePath(self.exchange_url)
-        return Exchange(path.fs, path.path)
+        return open_object_storage(self.exchange_url, self.idm_conn_id)
 
     def exporter_settings(self, connection: str) -> dict[str, Any] | None:
         """Return the settings that the Airflow connection named like a connection of the configuration holds.
@@ -208,28 +210,21 @@ class IdmHook(BaseHook):
     # -------------------------------------------------------------------------------------------------- details
 
     def _test_repository(self) -> str:
-        from sqlalchemy import create_engine, text
         from sqlalchemy.engine import make_url
 
-        url = make_url(self.repository_url)
-        if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).exists():
-            return f"The repository will be created in {url.database}."
-        engine = create_engine(url)
-        try:
-            with engine.connect() as connection:
-                connection.execute(text("SELECT 1"))
-        finally:
-            engine.dispose()
-        return f"The repository's database answers ({url.render_as_string()})."
+        from airflow_provider_idm.repository import Repository
+
+        with Repository.at(self.repository_url, self.database_schema) as repository:
+            url = repository.engine.url
+            if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
+                return f"The repository will be created in {url.database}."
+            repository.check_answers()
+        return f"The repository's database answers ({make_url(self.repository_url).render_as_string()})."
 
     def _test_exchange(self) -> str:
+        self.get_exchange().check_answers()
         if "://" not in self.exchange_url:
             return f"The exchange is the folder {self.exchange_url}."
-
-        from airflow.sdk import ObjectStoragePath
-
-        path = ObjectStoragePath(self.exchange_url)
-        path.fs.exists(path.path)
         return f"The exchange's storage answers ({self.exchange_url})."
 
     @cached_property
@@ -237,13 +232,27 @@ class IdmHook(BaseHook):
         try:
             return self.get_connection(self.idm_conn_id)
         except AirflowNotFoundException:
-            if self.idm_conn_id != self.default_conn_name:
-                raise
-            return None
+            if self.idm_conn_id == self.default_conn_name:
+                return None
+        raise ConfigurationError(
+            f"There is no Airflow connection '{self.idm_conn_id}'; add it, of type idm. Only "
+            f"{self.default_conn_name} may be missing."
+        )
 
     @cached_property
     def _extras(self) -> dict[str, Any]:
-        return {} if self._connection is None else dict(self._connection.extra_dejson)
+        if self._connection is None or not self._connection.extra:
+            return {}
+        try:
+            is_object = isinstance(json.loads(self._connection.extra), dict)
+        except ValueError:
+            is_object = False
+        if not is_object:  # what it says of the repository must not be passed over
+            raise ConfigurationError(
+                f"The extra of the Airflow connection '{self.idm_conn_id}' is no JSON object; expected one such as "
+                '{"exchange": "/data/idm/exchange"}'
+            )
+        return dict(self._connection.extra_dejson)  # Airflow then masks what is secret in it
 
     def _extra(self, name: str) -> str | None:
         value = self._extras.get(name)

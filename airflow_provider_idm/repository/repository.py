@@ -61,9 +61,20 @@ class Repository:
         :raises RepositoryMissingError: if it is not there and not to be created.
         :raises RepositoryUnavailableError: if the database does not answer.
         """
+        repository = cls.at(url, schema)
+        with repository.errors():
+            repository._upgrade(create=create)  # noqa: SLF001
+        return repository
+
+    @classmethod
+    def at(cls, url: str, schema: str | None = None) -> Self:
+        """Return a repository as ``open`` does, but do not reach for it yet.
+
+        :raises RepositoryError: if the URL is of another database.
+        """
         try:
             backend = make_url(url).get_backend_name()
-        except exc.ArgumentError:
+        except (exc.ArgumentError, ValueError):  # the latter of a port that is no number
             raise RepositoryError(
                 "the repository is not a database URL; expected sqlite:///path/to/file or postgresql://user@host/database"
             ) from None
@@ -75,11 +86,16 @@ class Repository:
             raise RepositoryError(
                 f"SQLite has no schemas: leave out the schema {schema!r}, or use another file"
             )
-        dialect: DatabaseDialect = SqliteDialect() if backend == "sqlite" else PostgresqlDialect()
-        repository = cls(url, schema, dialect)
-        with repository.errors():
-            repository._upgrade(create=create)
-        return repository
+        return cls(url, schema, SqliteDialect() if backend == "sqlite" else PostgresqlDialect())
+
+    def check_answers(self) -> None:
+        """Check that the database answers, whether or not there is a repository in it; nothing is changed.
+
+        :raises RepositoryError: if it refuses the user, or is none.
+        :raises RepositoryUnavailableError: if it does not answer.
+        """
+        with self.reading() as connection:
+            connection.execute(select(1))
 
     def close(self) -> None:
         """Give back every connection."""

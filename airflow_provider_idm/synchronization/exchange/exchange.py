@@ -39,5 +39,13 @@ class Exchange:
         """
         return ConnectorExchange(self._storage, connector)
 
+    def check_answers(self) -> None:
+        """Check that the storage answers; nothing is changed, and the folder need not be there.
+
+        :raises ExchangeError: if it refuses, or is no folder.
+        :raises ExchangeUnavailableError: if it does not answer.
+        """
+        self._storage.folders_and_files()
+
     def __str__(self) -> str:
         return self._storage.describe()
