@@ -171,7 +171,7 @@ class PrepareSynchronizationTaskOperator(LineageMixin, IdmOperator):
         for name, numbers in counts["files"].items():
             told = ", ".join(f"{number:,} {what}" for what, number in numbers.items())
             self.log.info("%s: %s", name, told)
-        if not result.reused:
+        if not (result.reused or request.plan_only):
             self.metrics.prepared(result.manifest)
         context["ti"].xcom_push(key=COUNTS, value=counts)
         self.tell_effect(context, has_effect(result.manifest, request.exchange.channel(request.connector)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -29,7 +30,7 @@ from airflow_provider_idm.synchronization.synchronize.result import (
     BatchOutcome,
     EntityTypeCounts,
 )
-from tests.airflow.conftest import ROOT
+from tests.airflow.conftest import ROOT, AirflowHome
 
 pytestmark = pytest.mark.airflow
 
@@ -133,6 +134,15 @@ def test_a_templated_connector_has_its_asset_when_it_runs() -> None:
 
     assert task.outlets == [synchronized("HR")]
     assert events[synchronized("HR")].extra == extra_of(result)
+
+
+def test_the_examples_of_the_documentation(airflow_home: AirflowHome) -> None:
+    text = (ROOT / "docs" / "observability.md").read_text(encoding="utf-8")
+    downstream, own = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+    dag = next(v for v in vars(airflow_home.load(downstream)).values() if isinstance(v, DAG))
+    assert synchronized("HR") in [asset for _, asset in dag.timetable.asset_condition.iter_assets()]
+    assert airflow_home.load(own)
 
 
 # -------------------------------------------------------------------------------------------------------------- sizes

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.airflow.conftest import CONFIGURATION, AirflowHome
+from tests.airflow.conftest import CONFIGURATION, ROOT, AirflowHome
 from tests.airflow.observed import Observed, observe
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
@@ -195,6 +196,23 @@ def test_durations_and_counts_are_sent_to_statsd(observed: tuple[Path, Observed]
     found = {name: metrics.values(f"idm.synchronize.{name}", **tags) for name in expected}
     assert found == {name: [number] for name, number in expected.items()}
     assert metrics.values("idm.synchronize.blocked", **tags) == [1]
+
+
+def test_every_metric_that_is_sent_is_documented(observed: tuple[Path, Observed]) -> None:
+    _, seen = observed
+    sent = {line.split(",")[0].rpartition(":")[0] or line.split(",")[0] for line in seen.metrics.lines}
+    sent = {name.removeprefix("airflow.") for name in sent if name.startswith("airflow.idm.")}
+
+    text = (ROOT / "docs" / "observability.md").read_text(encoding="utf-8")
+    documented = set()
+    for cell in re.findall(r"^\| (`idm\..*?) \|", text, re.MULTILINE):
+        first, *others = re.findall(r"`([\w.<>]+)`", cell)
+        stem = first.rpartition(".")[0]
+        documented |= {first, *(name if name.startswith("idm.") else stem + name for name in others)}
+    steps = {name.replace("<step>", step) for name in documented for step in ("prepare", "synchronize")}
+
+    assert sent
+    assert sent <= steps
 
 
 def names(dataset: dict[str, Any]) -> list[str]:

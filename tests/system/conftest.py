@@ -6,6 +6,7 @@ its connections (``stack.connect``). What it starts it also brings to an end.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,7 +35,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory, postgresql_databases: Databa
     home = tmp_path_factory.mktemp("system")
     (home / "dags").mkdir()
     database = postgresql_databases.empty()
-    with Stack(home, database=database, users=USERS).running() as running:
+    # DAGs that ask for it (enable_lineage) tell OpenLineage, in a file, what they do
+    lineage = {"type": "file", "log_file_path": str(home / "lineage.jsonl"), "append": True}
+    environment = {
+        "AIRFLOW__OPENLINEAGE__SELECTIVE_ENABLE": "True",
+        "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(lineage),
+    }
+    with Stack(home, database=database, users=USERS, environment=environment).running() as running:
         running.client()
         yield running
     postgresql_databases.drop(database)

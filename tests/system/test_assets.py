@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -22,9 +24,14 @@ from airflow_provider_idm import generate_dags
 from airflow_provider_idm.operators.prepare_synchronization import PrepareSynchronizationTaskOperator
 from airflow_provider_idm.operators.synchronize import SynchronizeTaskOperator
 
+try:
+    from airflow.providers.openlineage.utils.selective_enable import enable_lineage
+except ImportError:
+    enable_lineage = id
+
 common = {{"connector": "HR", "idm_conn_id": "idm_assets", "configuration": str(Path(__file__).parent / "conf")}}
 
-with DAG("assets_written", schedule=None):
+with DAG("assets_written", schedule=None) as written:
     prepare = PrepareSynchronizationTaskOperator(task_id="prepare", synchronization_mode="Complete", **common)
     SynchronizeTaskOperator(
         task_id="synchronize",
@@ -33,6 +40,7 @@ with DAG("assets_written", schedule=None):
         poll_interval=timedelta(seconds=10),
         **common,
     )
+enable_lineage(written)
 
 with DAG("assets_downstream", schedule=[Asset(uri="{URI}")]):
 
@@ -63,6 +71,7 @@ class Office:
     def __init__(self, stack: Stack, folder: Path) -> None:
         self.stack = stack
         self.api = stack.client("anna")
+        self.folder = folder
         self._exported = folder / "work" / "ExportOutput"
         self._exported.mkdir(parents=True)
         places = {name: str(folder / name) for name in ("exchange", "work")}
@@ -111,6 +120,18 @@ class Office:
             "asset_events"
         ]
         return found
+
+    def lineage(self, run: DagRun, kind: str) -> tuple[list[str], list[list[str]]]:
+        """Return what OpenLineage was told of a run's synchronize: names of inputs, namespaces and names of outputs."""
+        lines = (self.stack.home / "lineage.jsonl").read_text(encoding="utf-8").splitlines()
+        found = [
+            event
+            for event in map(json.loads, lines)
+            if (event["job"]["name"], event["eventType"]) == ("assets_written.synchronize", kind)
+            and event["run"]["facets"]["airflow"]["dagRun"]["run_id"] == run.run_id
+        ]
+        event = found[0]
+        return [d["name"] for d in event["inputs"]], [[d["namespace"], d["name"]] for d in event["outputs"]]
 
     def downstream(self) -> list[str]:
         """Return the ids of the runs that the asset started, once none of them is on its way."""
@@ -184,6 +205,15 @@ def test_a_dag_scheduled_on_the_asset_runs_when_something_changed_and_only_then(
     )
     assert len(office.events()) == 2
     assert len(office.events("assets_own")) == 4
+
+    # and OpenLineage was told of the tasks that ended after a decision, as of others
+    if importlib.util.find_spec("airflow.providers.openlineage") is not None:
+        files = [f"{office.folder}/exchange/HR/{name}" for name in ("Person", "Person_Manager")]
+        table = [f"sqlite://{office.folder}/repository.db", "UR_Resources"]
+        asset = ["idm://idm_assets", "HR"]
+        assert office.lineage(first, "COMPLETE") == (files, [table, asset])
+        assert office.lineage(blocked, "FAIL") == (files, [])
+        assert office.lineage(resumed, "COMPLETE") == (files, [table, asset])
 
     # then the DAG has run twice, and when a job changes something, a third time
     assert len(office.downstream()) == 2
