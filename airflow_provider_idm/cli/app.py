@@ -15,6 +15,7 @@ from airflow_provider_idm.cli import output
 from airflow_provider_idm.cli.commands import (
     check,
     export,
+    forget_history,
     hash_,
     jobs,
     plan,
@@ -66,6 +67,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ("status", status.status, "Show batches, states and last counts."),
     ("query", query.query, "Print the resources or links that are stored."),
     ("hash", hash_.hash_, "Print one SHA-256 of all that is stored."),
+    ("forget-history", forget_history.forget_history, "Delete the oldest former versions."),
     (
         "set-recently-modified-flag",
         set_recently_modified_flag.set_recently_modified_flag,

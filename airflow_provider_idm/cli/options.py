@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -126,6 +127,16 @@ BlockedBatch = Annotated[
 ]
 AllowBackwards = Annotated[
     bool, typer.Option("--allow-backwards", help="Apply a batch that is dated before the last applied one.")
+]
+OptionalAsOf = Annotated[
+    datetime | None,
+    typer.Option(
+        "--as-of",
+        parser=values.date,
+        metavar="DATE",
+        help="As it was at this date (its midnight) or moment, e.g. 2026-03-01 or 2026-03-01T06:00+02:00; UTC without "
+        "a zone.",
+    ),
 ]
 MemoryLimit = Annotated[
     str,

@@ -59,6 +59,7 @@ def generate_dags(
     notifiers: Sequence[Notifier] | Notifier | None = None,
     show_values: bool = False,
     rolling_thresholds: Mapping[str, Any] | str | None = None,
+    history: bool | None = None,
     params: bool | Collection[str] = True,
     task_operators: Mapping[str, TaskFactory] | None = None,
     strict: bool = False,
@@ -86,6 +87,8 @@ def generate_dags(
     :param show_values: show the values that would change, not only which properties do.
     :param rolling_thresholds: limits over the last days by connector,
         ``{"HR": {"days": 7, "MaximumDeletedLines": 500}}``, instead of those that the Airflow connection has for them.
+    :param history: whether synchronizations keep the former versions of what they change or delete; by default, what
+        ``[idm] history`` of Airflow's configuration says.
     :param params: what whoever triggers a run may ask of it: True for all that there is, False for nothing, or some of
         ``dry_run``, ``force_synchronization``, ``allow_backwards``, ``orphans``, ``do_not_delete_changes``,
         ``sources_directory``, ``source_date``, ``ignore_cookie_file``, ``on_invalid_value``.
@@ -116,6 +119,7 @@ def generate_dags(
                     assigned_users=assigned_users,
                     notifiers=notifiers,
                     show_values=show_values or None,
+                    history=history,
                 ),
                 rolling_thresholds,
             ),

@@ -564,6 +564,13 @@ def test_limits_over_the_last_days_reach_the_synchronize_of_their_connector(gene
     assert dags["AD_job"].get_task("SAD").rolling_thresholds is None
 
 
+@pytest.mark.parametrize("history", [True, False, None])
+def test_whether_former_versions_are_kept_reaches_every_synchronize(generated, history: bool | None) -> None:
+    dags = generated(loader_with(history=history), Jobs=job())
+
+    assert dags["HR_job"].get_task("S").history is history
+
+
 def test_limits_may_be_a_json_text(generated) -> None:
     week = {"days": 7, "MaximumDeletedLines": 500}
 

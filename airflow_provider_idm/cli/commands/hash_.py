@@ -12,6 +12,7 @@ from airflow_provider_idm.cli.options import (
     Conf,
     DatabaseSchema,
     Json,
+    OptionalAsOf,
     OptionalConnectorId,
     RepositoryUrl,
     Traceback,
@@ -23,12 +24,13 @@ def hash_(
     conf: Conf,
     *,
     connector: OptionalConnectorId = None,
+    as_of: OptionalAsOf = None,
     repository: RepositoryUrl = None,
     database_schema: DatabaseSchema = None,
     json: Json = False,
     traceback: Traceback = False,  # noqa: ARG001
 ) -> None:
-    """Print one SHA-256 of all resources and links: equal content, equal hash, whatever the database."""
+    """Print one SHA-256 of all resources and links, of now or of a date: equal content, equal hash on any database."""
     from airflow_provider_idm.configuration import connector_mappings
 
     configuration = configurations.read(conf)
@@ -37,7 +39,7 @@ def hash_(
     else:
         names = sorted(configuration.connectors, key=str.casefold)
     with open_repository(repository, database_schema, create=False) as opened:
-        hashes = {name: opened.content_hash(connector_mappings(configuration, name)) for name in names}
+        hashes = {name: opened.content_hash(connector_mappings(configuration, name), as_of) for name in names}
     whole = next(iter(hashes.values())) if len(hashes) == 1 else _together(hashes)
     if json:
         output.as_json({"hash": whole, "connectors": hashes})

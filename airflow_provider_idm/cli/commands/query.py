@@ -13,6 +13,7 @@ from airflow_provider_idm.cli.options import (
     Conf,
     DatabaseSchema,
     Json,
+    OptionalAsOf,
     RepositoryUrl,
     Traceback,
     open_repository,
@@ -47,13 +48,14 @@ def query(
     *,
     entity_type: EntityTypeId = None,
     association: AssociationId = None,
+    as_of: OptionalAsOf = None,
     output: Output = None,
     repository: RepositoryUrl = None,
     database_schema: DatabaseSchema = None,
     json: Json = False,
     traceback: Traceback = False,  # noqa: ARG001
 ) -> None:
-    """Print an entity type's resources, or an association's links, sorted by primary key."""
+    """Print an entity type's resources, or an association's links, of now or of a date, sorted by primary key."""
     if bool(entity_type) == bool(association):
         raise typer.BadParameter("expected one of them", param_hint="--entity-type / --association")
     if output is not None and output.suffix.casefold() not in {".csv", ".json", ".parquet"}:
@@ -78,10 +80,12 @@ def query(
 
     mappings = connector_mappings(configuration, mapping.connector)
     with open_repository(repository, database_schema, create=False) as opened:
-        if entity_type:
-            found = opened.query_entity_type(mappings, mapping.identifier)
+        if as_of is None:
+            read = opened.query_entity_type if entity_type else opened.query_association
+            found = read(mappings, mapping.identifier)
         else:
-            found = opened.query_association(mappings, mapping.identifier)
+            read_as_of = opened.resources_as_of if entity_type else opened.links_as_of
+            found = read_as_of(mappings, mapping.identifier, as_of)
     if output is not None:
         tables.write_file(found, output)
     elif json:

@@ -43,6 +43,9 @@ Orphans = Annotated[
 DoNotDeleteChanges = Annotated[
     bool, typer.Option("--do-not-delete-changes", help="Keep the change rows for set-recently-modified-flag.")
 ]
+NoHistory = Annotated[
+    bool, typer.Option("--no-history", help="Keep no former versions of what is changed or deleted.")
+]
 
 
 def synchronize(
@@ -54,6 +57,7 @@ def synchronize(
     orphans: Orphans = False,
     do_not_delete_changes: DoNotDeleteChanges = False,
     allow_backwards: AllowBackwards = False,
+    no_history: NoHistory = False,
     rolling_thresholds: RollingThresholds = None,
     repository: RepositoryUrl = None,
     database_schema: DatabaseSchema = None,
@@ -81,6 +85,7 @@ def synchronize(
             orphans=orphans,
             do_not_delete_changes=do_not_delete_changes,
             allow_backwards=allow_backwards,
+            history=not no_history,
             rolling=rolling,
             origin=Origin(task="idm synchronize"),
             memory_limit=memory_limit,
