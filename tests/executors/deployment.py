@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import shutil
 import time
 from collections.abc import Iterator
@@ -117,7 +118,7 @@ class Deployment:
         self.folder = folder
         self.databases = databases
         self.metadata = databases.empty()
-        self.repositories = {name: _protected(databases.empty(), f"password of {name}") for name in EXECUTORS}
+        self.repositories = {name: _protected(databases.empty(), secrets.token_hex(16)) for name in EXECUTORS}
         self.storage = ObjectStorage()
         self.redis = Redis(folder / "redis")
         self.server = self._server()
