@@ -25,6 +25,7 @@ def shell(
 
 
 def test_a_date_shows_what_was_stored_then(shell: Shell) -> None:
+    shell.run("views")  # makes the tables
     pending = [batch["id"] for batch in shell.json("status")["connectors"]["HR"]["pending"]]
     before, _ = shell.run("hash")
     hashes = []
