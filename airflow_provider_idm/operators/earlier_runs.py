@@ -117,6 +117,7 @@ class AirflowRuns:
         return max(dated, key=lambda run: run.date or earliest, default=None)
 
     def _last_before(self, date: datetime, state: str | None = None) -> DatedRun | None:
+        from airflow.sdk.api.client import ServerResponseError
         from airflow.sdk.exceptions import AirflowRuntimeError
         from airflow.sdk.execution_time import task_runner
         from airflow.sdk.execution_time.comms import GetPreviousDagRun
@@ -124,7 +125,7 @@ class AirflowRuns:
         question = GetPreviousDagRun(dag_id=self._task.dag_id, logical_date=date, state=state)
         try:
             answer: Any = task_runner.SUPERVISOR_COMMS.send(question)
-        except AirflowRuntimeError:
+        except (AirflowRuntimeError, ServerResponseError):  # the latter in dag.test()
             if state is not None:
                 raise
             # Airflow 3.1 cannot tell of a run that has not been started.
