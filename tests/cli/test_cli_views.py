@@ -57,3 +57,33 @@ def test_something_in_the_way_is_named(shell: Shell) -> None:
     _, err = shell.run("views", code=1)
 
     assert "view zz_Person; rename or drop it" in err
+
+
+def test_views_of_dates_are_made_kept_and_dropped(shell: Shell) -> None:
+    march, april = "zz_Person_as_of_20260301", "zz_Person_as_of_20260401T063000Z"
+
+    out, err = shell.run("views", "--as-of", "2026-03-01", "--as-of", "2026-04-01T08:30+02:00")
+    assert out.split() == ["zz_Person", march, april]
+    assert "3 views: 3 created" in err
+    assert shell.json("views")["unchanged"] == ["zz_Person", march, april]
+    assert shell.json("views", "--as-of", "2026-03-01")["dropped"] == [april]
+    assert shell.json("views", "--no-as-of") == {
+        "views": ["zz_Person"],
+        "created": [],
+        "replaced": [],
+        "dropped": [march],
+        "unchanged": ["zz_Person"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--as-of", "yesterday"), "'yesterday' is no date"),
+        (("--as-of", "2026-03-01", "--no-as-of"), "expected one of them"),
+    ],
+)
+def test_dates_that_are_none(shell: Shell, options: tuple[str, ...], message: str) -> None:
+    _, err = shell.run("views", *options, code=2)
+
+    assert message in " ".join(err.split())
