@@ -11,6 +11,7 @@ from airflow.sdk import TaskGroup
 
 from airflow_provider_idm.configuration.names import dag_id
 from airflow_provider_idm.jobs.plan import SYNCHRONIZE, works_on_repository
+from airflow_provider_idm.jobs.retries import retry_arguments
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG, BaseOperator
@@ -47,6 +48,7 @@ class Graph:
         self._common = {
             "configuration": str(settings.folder),
             "log_level": _LOG_LEVELS[job.log_level],
+            **retry_arguments(settings.default_args),
         }
 
     def add(self, plan: JobPlan) -> None:

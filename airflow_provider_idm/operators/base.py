@@ -17,6 +17,7 @@ from airflow_provider_idm.errors import (
     ConfigurationError,
     ConnectorBlockedError,
     TerminalError,
+    TransientError,
 )
 from airflow_provider_idm.hooks.airflow_exceptions import AirflowFailException, AirflowSkipException
 from airflow_provider_idm.local_files import local_files
@@ -128,6 +129,9 @@ class IdmOperator(BaseOperator):
             self._skip(str(skip))
         except TerminalError as error:
             raise AirflowFailException(str(error)) from None
+        except TransientError as error:
+            self.log.debug("Where it came from:", exc_info=error)
+            raise error.with_traceback(None) from None  # Airflow's log shows what happened, not where in here
 
     def _check_run(self, context: Context) -> None:
         """Tell what the run was asked, and skip the task if it could only do what the run is not to do.
