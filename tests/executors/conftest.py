@@ -50,5 +50,8 @@ def deployment(tmp_path_factory: pytest.TempPathFactory, postgresql_databases: D
     """Give a running Airflow with three executors and all their machines."""
     from tests.executors.deployment import Deployment
 
-    with Deployment(tmp_path_factory.mktemp("machines"), postgresql_databases).running() as running:
-        yield running
+    folder = tmp_path_factory.mktemp("machines")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PGAPPNAME", "tests")  # PostgreSQL's log tells who opened which database
+        with Deployment(folder, postgresql_databases).running() as running:
+            yield running

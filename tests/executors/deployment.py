@@ -273,11 +273,11 @@ class Deployment:
         return DagRun(self.server, f"{executor}_{job}", "anna")
 
     def visitors(self, executor: str) -> set[str]:
-        """Return the machines that ever opened a repository, as PostgreSQL's log has them."""
+        """Return who ever opened a repository, as PostgreSQL's log has it: machines, and these tests."""
         database = sa.make_url(self.repositories[executor]).database
         with _administrator(self.metadata) as connection:
             log = _value(connection, "SELECT pg_read_file('log')")
-        found = re.findall(r"connection authorized: user=\S+ database=(\S+) application_name=(\S+)", log)
+        found = re.findall(r"connection authorized: user=\S+ database=(\S+)(?: application_name=(\S+))?", log)
         return {machine for name, machine in found if name == database}
 
     def told(self) -> str:
