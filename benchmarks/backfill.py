@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import random
 import shutil
@@ -218,6 +219,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--keep", action="store_true", help="keep the files")
     given = parser.parse_args(arguments)
 
+    logging.getLogger("airflow_provider_idm").setLevel(logging.WARNING)
     folder = given.folder.resolve() / f"backfill-{os.getpid()}"
     home = folder / "airflow"
     (home / "dags").mkdir(parents=True)
