@@ -113,3 +113,14 @@ def test_the_run_goes_through_every_mode(tmp_path: Path) -> None:
     ]
     assert all(step["rows"] > 0 and step["seconds"] > 0 and step["peak_mib"] > 10 for step in steps)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_history_is_measured_beside_none(tmp_path: Path) -> None:
+    printed = benchmarks("history", "--entries", "1000", "--pairs", "2", "--folder", str(tmp_path), "--json")
+
+    report = json.loads(printed)
+    assert (report["pairs"], report["rows"] > 5_000) == (2, True)
+    assert report["kept"] > report["changed"] / 2 > 0
+    assert report["seconds_with"] > 0 < report["seconds_without"]
+    assert list(tmp_path.iterdir()) == []
