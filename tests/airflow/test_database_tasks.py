@@ -22,7 +22,7 @@ from airflow_provider_idm.operators.deploy_configuration import DeployConfigurat
 
 with DAG("database_tasks", schedule=None, start_date=datetime(2020, 1, 1)) as dag:
     deploy = DeployConfigurationTaskOperator(task_id="deploy", {deploy})
-    views = CreateDatabaseViewsTaskOperator(task_id="views")
+    views = CreateDatabaseViewsTaskOperator(task_id="views"{views})
     deploy >> views
 """
 SECOND = """\
@@ -48,8 +48,8 @@ def folder(configuration: Path, connection: Any) -> Path:
     return configuration
 
 
-def run(home: AirflowHome, deploy: str = "") -> Run:
-    return home.run(home.load(DAG_FILE.format(deploy=deploy)).dag)
+def run(home: AirflowHome, deploy: str = "", views: str = "") -> Run:
+    return home.run(home.load(DAG_FILE.format(deploy=deploy, views=views)).dag)
 
 
 def test_identifiers_of_active_connectors_and_views_of_all(airflow_home: AirflowHome, folder: Path) -> None:
@@ -86,3 +86,17 @@ def test_what_is_wrong_with_a_job_stops_neither(airflow_home: AirflowHome, folde
     (folder / "HR.xml").write_text(text, encoding="utf-8")
 
     assert run(airflow_home).states == {"deploy": "success", "views": "success"}
+
+
+def test_views_as_of_dates_that_templates_name(airflow_home: AirflowHome, folder: Path) -> None:
+    dates = "[\"{{ macros.ds_add('2026-03-31', -30) }}\", datetime(2026, 4, 1, 6, 30)]"
+
+    first = run(airflow_home, views=f", as_of={dates}")
+    wrong = run(airflow_home, views=", as_of=\"{{ '' }}\"")
+
+    suffixes = ("", "_as_of_20260301", "_as_of_20260401T063000Z")
+    names = ("zz_ADEntry", "zz_OldEntry", "zz_Person")
+    assert sorted(first.xcoms["views", "return_value"]["created"]) == sorted(
+        name + suffix for name in names for suffix in suffixes
+    )
+    assert (wrong.states["views"], wrong.tries["views"]) == ("failed", 1)
