@@ -189,9 +189,10 @@ class Tables:
             Column("Resource_Id", BigInteger, primary_key=True, autoincrement=False),
             Column("Property_Id", Integer, primary_key=True, autoincrement=False),
             Column("Hash", text(64), nullable=False),
-            Column("Content", text(), nullable=False),
-            # Written with every file; the default is for what older versions stored without a resource.
+            # Written with every file; the default is for what older versions stored without a resource. It stands before
+            # the content, which SQLite would have to read through to find it.
             Column("ValidFrom", Moment, nullable=False, server_default=sql_text("'1970-01-01 00:00:00'")),
+            Column("Content", text(), nullable=False),
         )
         # Association rows that make no link (orphans, conflict losers …), by their keys, to be resolved again later.
         self.unresolved_links = Table(
