@@ -6,8 +6,11 @@ import json
 import re
 import subprocess
 import sys
+from collections import defaultdict
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import ANY
 from urllib.parse import urlsplit
 
 import pytest
@@ -78,6 +81,7 @@ def test_a_uri_of_another_form_is_refused_with_the_right_one(uri: str, expected:
 
 
 def test_openlineage_is_told_connection_and_connector() -> None:
+    pytest.importorskip("openlineage")
     found = convert_asset_to_openlineage(synchronized("Human Resources", "idm_2"), None)
 
     assert (found.namespace, found.name) == ("idm://idm_2", "Human Resources")
@@ -127,22 +131,80 @@ def test_a_templated_connector_has_its_asset_when_it_runs() -> None:
         task = SynchronizeTaskOperator(task_id="synchronize", connector="{{ params.connector }}")
     assert task.outlets == []
 
-    events: dict[Any, Any] = {synchronized("HR"): SimpleNamespace(extra={})}
+    told = defaultdict(lambda: SimpleNamespace(extra={}))
+    accessors = type("Accessors", (), {"__getitem__": lambda _, asset: told[asset.uri]})()
     result = applied(1, 1)
     assert task._outlet is not None
-    assert task._outlet.announce(task, {"outlet_events": events}, result, "idm_default")  # type: ignore[typeddict-item]
+    assert task._outlet.announce(task, {"outlet_events": accessors}, result, "idm_default")  # type: ignore[typeddict-item]
 
     assert task.outlets == [synchronized("HR")]
-    assert events[synchronized("HR")].extra == extra_of(result)
+    assert told["idm://idm_default/HR"].extra == extra_of(result)
 
 
 def test_the_examples_of_the_documentation(airflow_home: AirflowHome) -> None:
     text = (ROOT / "docs" / "observability.md").read_text(encoding="utf-8")
     downstream, own = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
-    dag = next(v for v in vars(airflow_home.load(downstream)).values() if isinstance(v, DAG))
+    dag = airflow_home.load(downstream).dag
     assert synchronized("HR") in [asset for _, asset in dag.timetable.asset_condition.iter_assets()]
     assert airflow_home.load(own)
+
+
+DAG_FILE = """\
+from airflow.sdk import DAG, Asset
+
+from airflow_provider_idm.operators.prepare_synchronization import PrepareSynchronizationTaskOperator
+from airflow_provider_idm.operators.synchronize import SynchronizeTaskOperator
+
+with DAG("assets_tested", schedule=None) as dag:
+    prepare = PrepareSynchronizationTaskOperator(task_id="prepare", connector="HR", synchronization_mode="Complete")
+    SynchronizeTaskOperator(
+        task_id="synchronize", connector="HR", batch=prepare.output, outlets=[Asset("tested_own")]
+    )
+"""
+
+
+def test_events_come_where_a_dag_is_tested_too(
+    airflow_home: AirflowHome, configuration: Path, connection: Any
+) -> None:
+    connection(extra={"configuration": str(configuration)})
+    sources = airflow_home.work / "ExportOutput"
+    sources.mkdir(parents=True)
+    (sources / "HR-Persons.csv").write_text("id,name,since,manager\n1,Zoë,2020-01-01,\n", encoding="utf-8")
+    dag = airflow_home.load(DAG_FILE).dag
+
+    # when a person is new, and when nothing changed
+    for _ in range(2):
+        assert airflow_home.run(dag).state == "success"
+
+    # then there is one event of the connector, and two of the author's outlet
+    assert events(synchronized("HR")) == [
+        {
+            "connector": "HR",
+            "batches": [ANY],
+            "entity_types": {
+                "Person": {"inserted": 1, "updated": 0, "deleted": 0, "unchanged": 0, "anomalies": 0}
+            },
+            "associations": {
+                "Person_Manager": {"inserted": 0, "deleted": 0, "unchanged": 0, "orphans": 0, "conflicts": 0}
+            },
+        }
+    ]
+    assert len(events(Asset("tested_own"))) == 2
+
+
+def events(asset: Asset) -> list[dict[str, Any]]:
+    """Return the extras of an asset's events."""
+    from airflow.models.asset import AssetEvent, AssetModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        number = session.scalar(select(AssetModel.id).where(AssetModel.uri == asset.uri))
+        found = session.scalars(
+            select(AssetEvent).where(AssetEvent.asset_id == number).order_by(AssetEvent.id)
+        )
+        return [dict(event.extra) for event in found]
 
 
 # -------------------------------------------------------------------------------------------------------------- sizes

@@ -13,6 +13,9 @@ import pytest
 from tests.airflow.conftest import CONFIGURATION, ROOT, AirflowHome
 from tests.airflow.observed import Observed, observe
 
+pytest.importorskip("airflow.providers.openlineage")
+pytest.importorskip("statsd")
+
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
 PERSONS = (
