@@ -146,7 +146,7 @@ def test_the_examples_of_the_documentation(airflow_home: AirflowHome) -> None:
     downstream, own = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
     dag = airflow_home.load(downstream).dag
-    assert synchronized("HR") in [asset for _, asset in dag.timetable.asset_condition.iter_assets()]
+    assert synchronized("HR") in dag.timetable.asset_condition.objects
     assert airflow_home.load(own)
 
 
