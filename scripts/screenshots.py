@@ -28,7 +28,6 @@ LARGEST = 300_000
 """Bytes of a picture."""
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 JOB = "HR_Synchronize_Complete"
-GRAPH_JOB = "HR_Synchronize_Incremental"
 PATIENCE = 120_000
 """Milliseconds to wait for anything on a page; a busy machine is slow."""
 
@@ -47,15 +46,16 @@ def main() -> int:
     arguments.folder.mkdir(parents=True, exist_ok=True)
     try:
         with airflow() as local, browser(arguments.browser, local) as page:
-            for name, take in {
-                "graph": graph,
-                "trigger": trigger,
-                "approval": approval,
-                "report": report,
-            }.items():
+            for take in (
+                approval,
+                report,
+                trigger,
+                graph,
+            ):  # Airflow goes on showing the graph beside everything
                 take(page, local)
+                page.mouse.move(0, 0)
                 page.wait_for_timeout(1500)  # whatever moves comes to rest
-                save(page, arguments.folder / f"{name}.png")
+                save(page, arguments.folder / f"{take.__name__}.png")
     except AirflowError as error:
         console.print(f"[red]{error}[/]", markup=True)
         return 1
@@ -113,7 +113,7 @@ def trigger(page: Page, local: LocalAirflow) -> None:
 def approval(page: Page, local: LocalAirflow) -> None:
     """Show the question of the task that waits."""
     page.goto(f"{local.url}/dags/{JOB}/runs/{_run(local)}/tasks/HR_Synchronize/required_actions")
-    page.get_by_role("button", name="Reject").wait_for()
+    page.get_by_role("button", name="Reject").scroll_into_view_if_needed()
 
 
 def report(page: Page, local: LocalAirflow) -> None:
