@@ -8,17 +8,30 @@ the place of the table.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, FromClause, Table, and_, select, union_all
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Table,
+    Text,
+    and_,
+    cast,
+    false,
+    null,
+    select,
+    union_all,
+)
 
 from airflow_provider_idm.configuration.columns import FIRST_NAVIGATION, column_name
 from airflow_provider_idm.configuration.enums import PropertyType
 from airflow_provider_idm.configuration.mappings import ConnectorMappings, MappedAssociation
 from airflow_provider_idm.configuration.model import EntityProperty, EntityType
 from airflow_provider_idm.repository.catalogue import Catalogue
+from airflow_provider_idm.repository.layouts import StorageLayout
 from airflow_provider_idm.repository.schema import Tables
 
 
@@ -36,6 +49,21 @@ class Shown:
     value: ColumnElement[Any]
     type: PropertyType
     reference: ColumnElement[Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the values of a property are.
+
+    :param index: its ``TargetColumnIndex``; None if there was no place for what it shows.
+    :param mono: the association whose link it shows, as that is kept, and its side.
+    :param refers: whether it shows a reference.
+    """
+
+    item: EntityProperty
+    index: int | None
+    mono: tuple[MappedAssociation, int] | None
+    refers: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +96,7 @@ class Contents:
     """What one connector has stored, now or as of a date.
 
     :param date: the moment (with its time zone) whose state is wanted; None for what is stored now.
+    :param layout: where properties and links were kept then; None if it is where the mappings say.
     :param hashes: show files by their hashes, as there is nothing else of them as of a date.
     """
 
@@ -75,6 +104,7 @@ class Contents:
     mappings: ConnectorMappings
     catalogue: Catalogue
     date: datetime | None = None
+    layout: StorageLayout | None = None
     hashes: bool = False
 
     @classmethod
@@ -86,33 +116,42 @@ class Contents:
 
     @classmethod
     def as_of(
-        cls, tables: Tables, mappings: ConnectorMappings, catalogue: Catalogue, date: datetime
+        cls,
+        tables: Tables,
+        mappings: ConnectorMappings,
+        catalogue: Catalogue,
+        date: datetime,
+        layout: StorageLayout | None = None,
     ) -> Contents:
         """Return what was stored as of a date: the versions that had begun then and had not ended.
 
         The date is a parameter of the statements, or a value in their text if they are compiled with such.
 
         :param date: a moment with its time zone.
+        :param layout: where properties and links were kept then, if it is known.
         """
-        return cls(tables, mappings, catalogue, date, hashes=True)
+        return cls(tables, mappings, catalogue, date, layout, hashes=True)
 
     def of_entity_type(self, entity_type: EntityType) -> Resources:
         """Return where the resources of an entity type are; collections are the links of an association and left out."""
-        indexes = (item.target_column_index for item in entity_type.properties)
-        own = self._resources(None, *(column_name(index) for index in indexes if index >= 0))
+        places = [self._place(entity_type, item) for item in entity_type.properties]
+        columns = (column_name(p.index) for p in places if p.index is not None and p.index >= 0)
+        own = self._resources(None, *columns)
         source: Any = own
         shown = []
-        reference: ColumnElement[Any] | None
-        for n, item in enumerate(entity_type.properties):
-            index = item.target_column_index
-            mono = self._mono_side(entity_type, item)
-            alias = f"r{n}"
-            kind, reference = self._far_key_type(mono), None
-            if index >= FIRST_NAVIGATION:
+        for n, place in enumerate(places):
+            item, index, mono, alias = place.item, place.index, place.mono, f"r{n}"
+            kind = self._far_key_type(entity_type, item) if place.refers else item.type
+            reference: ColumnElement[Any] | None = None
+            value: ColumnElement[Any]
+            if index is None:
+                value = cast(null(), Text)
+                reference = cast(null(), BigInteger) if place.refers else None
+            elif index >= FIRST_NAVIGATION:
                 reference = own.c[column_name(index)]
                 source, value = self._join_referred(source, mono, reference, alias)
             elif index >= 0:
-                value, kind = own.c[column_name(index)], item.type
+                value = own.c[column_name(index)]
             elif mono:
                 source, reference, value = self._join_far(source, own, *mono, alias)
             elif item.type is PropertyType.BINARY:
@@ -125,23 +164,26 @@ class Contents:
 
     def of_association(self, association: MappedAssociation) -> Links:
         """Return where the links of an association are, wherever they are kept."""
-        navigations = (association.navigation1, association.navigation2)
+        kept = self._kept(association)
+        if kept is None:  # there was no such association then
+            found = replace(self, layout=None).of_association(association)
+            return replace(found, where=false())
         end1, end2 = (
             self._resources(name, *filter(None, [navigation]))
-            for name, navigation in zip(("end1", "end2"), navigations, strict=True)
+            for name, navigation in (("end1", kept.navigation1), ("end2", kept.navigation2))
         )
-        type1 = self._of_type(end1, association.key1.entity_type)
-        type2 = self._of_type(end2, association.key2.entity_type)
-        if association.has_link_table:
+        type1 = self._of_type(end1, kept.key1.entity_type)
+        type2 = self._of_type(end2, kept.key2.entity_type)
+        if kept.has_link_table:
             links = self._links(None)
             source: Any = links.join(end1, end1.c.Id == links.c.R1_Id).join(end2, end2.c.Id == links.c.R2_Id)
-            of_association = links.c.Type == self.catalogue.association(association.identifier)
+            of_association = links.c.Type == self.catalogue.association(kept.identifier)
             # Where the ends are not tables with an index of ids, their type makes less of them.
             return Links(end1, end2, source, self._narrowed(of_association, type1, type2))
-        if association.navigation1:
-            source = end1.join(end2, end2.c.Id == end1.c[association.navigation1])
+        if kept.navigation1:
+            source = end1.join(end2, end2.c.Id == end1.c[kept.navigation1])
         else:
-            source = end2.join(end1, end1.c.Id == end2.c[str(association.navigation2)])
+            source = end2.join(end1, end1.c.Id == end2.c[str(kept.navigation2)])
         return Links(end1, end2, source, and_(type1, type2))
 
     def key_type(self, entity_type: str) -> PropertyType:
@@ -174,6 +216,30 @@ class Contents:
         """Add conditions that go without saying where a row is found by its id."""
         return condition if self.date is None else and_(condition, *more)
 
+    # ---------------------------------------------------------------------------------------------- layout
+
+    def _place(self, entity_type: EntityType, item: EntityProperty) -> _Place:
+        """Find where a property's values are, or were: perhaps in another column than now, perhaps in none."""
+        now, mono = item.target_column_index, self._mono_side(entity_type, item)
+        refers = mono is not None or now >= FIRST_NAVIGATION
+        is_file = item.type is PropertyType.BINARY
+        if self.layout is None or (now < 0 and not refers and not is_file):
+            return _Place(item, now, mono, refers)
+        kept = self._kept(mono[0]) if mono else None
+        then = self.layout.properties.get(self.catalogue.property(entity_type.identifier, item.identifier))
+        if then is not None:
+            in_column = then >= FIRST_NAVIGATION if refers else 0 <= then < FIRST_NAVIGATION
+            elsewhere = then < 0 and (kept is not None if refers else is_file)
+            then = then if in_column or elsewhere else None
+        return _Place(item, then, (kept, mono[1]) if mono and kept else None, refers)
+
+    def _kept(self, association: MappedAssociation) -> MappedAssociation | None:
+        """Return an association as its links were kept, None if it was not there."""
+        if self.layout is None:
+            return association
+        columns = self.layout.associations.get(self.catalogue.association(association.identifier))
+        return replace(association, navigation1=columns[0], navigation2=columns[1]) if columns else None
+
     # ------------------------------------------------------------------------------------------- navigations
 
     def _mono_side(
@@ -192,7 +258,8 @@ class Contents:
                     return mapped, number
         return None
 
-    def _far_key_type(self, mono: tuple[MappedAssociation, int] | None) -> PropertyType:
+    def _far_key_type(self, entity_type: EntityType, item: EntityProperty) -> PropertyType:
+        mono = self._mono_side(entity_type, item)
         return PropertyType.STRING if mono is None else self.key_type(_far_entity_type(*mono))
 
     def _join_referred(

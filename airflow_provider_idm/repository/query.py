@@ -20,6 +20,7 @@ from airflow_provider_idm.engine import identifier, literal, open_engine
 from airflow_provider_idm.errors import ConfigurationError
 from airflow_provider_idm.repository.contents import Contents
 from airflow_provider_idm.repository.history import history_since, warn_if_incomplete
+from airflow_provider_idm.repository.layouts import read_layout
 from airflow_provider_idm.repository.state import read_state
 
 if TYPE_CHECKING:
@@ -86,10 +87,11 @@ def _open(
     with repository.reading() as connection:
         fingerprint = read_state(connection, repository.tables, catalogue.connector).fingerprint
         since = history_since(connection, repository.tables, catalogue.connector)
+        layout = read_layout(connection, repository.tables, catalogue.connector, as_of) if as_of else None
     if as_of is None:
         contents = Contents.now(repository.tables, mappings, catalogue, hashes=hashes)
     else:
-        contents = Contents.as_of(repository.tables, mappings, catalogue, as_of)
+        contents = Contents.as_of(repository.tables, mappings, catalogue, as_of, layout)
         warn_if_incomplete(since, as_of, mappings.connector.identifier)
     if fingerprint not in {None, mappings.fingerprint}:
         log.warning(

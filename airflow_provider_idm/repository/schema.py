@@ -156,6 +156,15 @@ class Tables:
             Column("Links", BigInteger, nullable=False, server_default="0"),
         )
 
+        # Where properties and links were kept since when, as JSON; written when a batch is applied that changes it.
+        self.layouts = Table(
+            "UM_Layouts",
+            self.metadata,
+            Column("Connector_Id", ForeignKey(self.connectors.c.Id), primary_key=True, autoincrement=False),
+            Column("ValidFrom", Moment, primary_key=True),
+            Column("Layout", text(), nullable=False),
+        )
+
     def _resource_tables(self) -> None:
         self.resources = Table(
             "UR_Resources",

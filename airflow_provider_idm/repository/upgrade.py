@@ -9,6 +9,7 @@ from sqlalchemy import Column, Connection, insert, inspect, select, update
 from sqlalchemy.schema import CreateColumn, CreateSchema
 
 from airflow_provider_idm.errors import RepositoryError
+from airflow_provider_idm.repository.layouts import keep_layout, stored_layouts
 from airflow_provider_idm.repository.schema import SCHEMA_VERSION, Tables
 
 RESOURCE_IDS: Final = "UR_Resources"
@@ -33,12 +34,18 @@ def _to_version_3(connection: Connection, tables: Tables) -> None:
     """History: it begins with what each connector's last batch left."""
     states, files, resources = tables.connector_states, tables.resource_files, tables.resources
     history = (tables.resources_history, tables.resource_links_history, tables.resource_files_history)
-    tables.metadata.create_all(connection, tables=history)
+    tables.metadata.create_all(connection, tables=(*history, tables.layouts))
     _add_columns(connection, states.c.HistorySince, files.c.ValidFrom)
     connection.execute(update(states).values(HistorySince=states.c.LastEffectiveDate))
-    since = select(resources.c.ValidFrom).where(resources.c.Id == files.c.Resource_Id).scalar_subquery()
+    layouts = stored_layouts(connection, tables)
+    for connector, since in connection.execute(
+        select(states.c.Connector_Id, states.c.LastEffectiveDate)
+    ).all():
+        if since is not None:
+            keep_layout(connection, tables, connector, layouts[connector], since)
+    of_resource = select(resources.c.ValidFrom).where(resources.c.Id == files.c.Resource_Id).scalar_subquery()
     stored = files.c.Resource_Id.in_(select(resources.c.Id))
-    connection.execute(update(files).where(stored).values(ValidFrom=since))
+    connection.execute(update(files).where(stored).values(ValidFrom=of_resource))
 
 
 MIGRATIONS: Final[Mapping[int, Callable[[Connection, Tables], None]]] = {1: _to_version_2, 2: _to_version_3}

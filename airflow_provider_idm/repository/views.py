@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
 from typing import Any, Final
@@ -21,6 +21,7 @@ from airflow_provider_idm.configuration.model import EntityType
 from airflow_provider_idm.errors import RepositoryError
 from airflow_provider_idm.repository.contents import Contents
 from airflow_provider_idm.repository.dialects.views import PREFIX, Found, View, ViewDialect
+from airflow_provider_idm.repository.layouts import read_layout
 
 LONGEST_NAME: Final = 63
 """Bytes of a name that PostgreSQL keeps; on SQLite too, so that a query runs on both."""
@@ -109,7 +110,20 @@ def plan_views(
     found = {dialect.key(f.name): f for f in dialect.find(connection, schema)}
     if dates is None:
         dates = {f.date for f in found.values() if f.date}
-    views = list(_views(contents, sorted(set(dates)), dialect))
+    then = {
+        date: [
+            Contents.as_of(
+                c.tables,
+                c.mappings,
+                c.catalogue,
+                date,
+                read_layout(connection, c.tables, c.catalogue.connector, date),
+            )
+            for c in contents
+        ]
+        for date in sorted(set(dates))
+    }
+    views = list(_views(contents, then, dialect))
     taken = [f for v in views if (f := found.get(dialect.key(v.name))) and f.signature is None]
     if taken:
         names = ", ".join(f"{f.kind} {f.name}" for f in taken)
@@ -148,16 +162,17 @@ def change_views(connection: Connection, dialect: ViewDialect, change: Change, s
             dialect.replace(connection, schema, old.name, view)
 
 
-def _views(contents: Sequence[Contents], dates: Iterable[datetime], dialect: ViewDialect) -> Iterator[View]:
+def _views(
+    contents: Sequence[Contents], then: Mapping[datetime, Sequence[Contents]], dialect: ViewDialect
+) -> Iterator[View]:
     """Define every view: those of entity types first, so that theirs are the plain names, and those of dates last."""
     names = _Names()
     subjects = [(names.stem(PREFIX + s.identifier), n, s) for n, s in _subjects(contents)]
     for stem, n, subject in subjects:
         yield View(_fitting(stem), dialect.compiled(_query(contents[n], subject, dialect)))
-    for date in dates:
-        then = [Contents.as_of(c.tables, c.mappings, c.catalogue, date) for c in contents]
+    for date, former in then.items():
         for stem, n, subject in subjects:
-            query = dialect.compiled(_query(then[n], subject, dialect))
+            query = dialect.compiled(_query(former[n], subject, dialect))
             yield View(names.take(stem, _suffix(date)), query, date)
 
 

@@ -35,7 +35,7 @@ SINCE_3: dict[str, tuple[str, ...]] = {
     "UJ_ConnectorStates": ("HistorySince",),
     "UR_ResourceFiles": ("ValidFrom",),
 }
-TABLES_SINCE_3 = ("UR_ResourcesHistory", "UR_ResourceLinksHistory", "UR_ResourceFilesHistory")
+TABLES_SINCE_3 = ("UR_ResourcesHistory", "UR_ResourceLinksHistory", "UR_ResourceFilesHistory", "UM_Layouts")
 
 
 def columns(url: str) -> dict[str, list[tuple[str, str, bool, str | None]]]:

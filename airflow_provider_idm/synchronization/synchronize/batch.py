@@ -191,6 +191,7 @@ class BatchRun:
         with session.apply() as connection:
             record = self._record(connection)
             record.advance(effective, now, loses_history=staged.overwrites and not request.history)
+            record.keep_layout(request.mappings, effective)
             applier = Applier(
                 session,
                 connection,

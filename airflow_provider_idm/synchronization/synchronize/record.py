@@ -12,7 +12,9 @@ from sqlalchemy import Connection, insert, update
 
 from airflow_provider_idm.configuration.columns import SCALAR_LENGTH
 from airflow_provider_idm.configuration.enums import SynchronizationMode
+from airflow_provider_idm.configuration.mappings import ConnectorMappings
 from airflow_provider_idm.errors import ConcurrentChangeError
+from airflow_provider_idm.repository.layouts import StorageLayout, keep_layout
 from airflow_provider_idm.repository.schema import Tables
 from airflow_provider_idm.repository.state import (
     APPLIED,
@@ -92,6 +94,11 @@ class Record:
             values |= _NO_BLOCK | {"State": READY, "StateSince": now, "StateBatch_Id": None, "Message": None}
             self._forget(now)
         self._write(values)
+
+    def keep_layout(self, mappings: ConnectorMappings, effective: datetime) -> None:
+        """Note in which columns values are from now on, for those who read former versions."""
+        layout = StorageLayout.of(mappings, self.layout.catalogue)
+        keep_layout(self.connection, self.tables, self._connector, layout, effective)
 
     def finish(
         self,
