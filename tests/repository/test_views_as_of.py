@@ -423,3 +423,107 @@ def test_days_and_moments(given_: str | date, moment: datetime) -> None:
 def test_what_is_no_date(given_: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         as_moment(given_)
+
+
+# ------------------------------------------------------------------------------------------------- mapping changes
+
+
+def moved(shape: Shape) -> Shape:
+    """Let persons' names and logins change places, organizations' labels become codes, and parents have no column."""
+    person, organization = shape.types
+    key, login, name = person.properties
+    code, label = organization.properties
+    return replace(
+        shape,
+        types=(
+            replace(
+                person,
+                properties=(
+                    key,
+                    replace(login, index=0),
+                    replace(name, index=5),
+                    Property("Nickname", "nickname", 6),
+                ),
+                navigations=(("Organization", 129), ("ManagedOrganizations", -1)),
+            ),
+            replace(
+                organization,
+                properties=(replace(code, index=32), replace(label, index=31)),
+                navigations=(("Members", -1), ("Parent", -1), ("Children", -1), ("Manager", 128)),
+            ),
+        ),
+    )
+
+
+def test_what_was_in_other_columns_then_is_found_there(make_harness: MakeHarness, tmp_path: Path) -> None:
+    # Given a day before the columns of properties and associations changed, and one after it
+    harness = make_harness(HR)
+    harness.synchronize(batch=harness.publish(FIRST, "Complete", dated=DAYS[0]))
+    harness.repository.create_views([harness.mappings])
+    before = stored(harness)
+    harness.shape = moved(HR)
+    harness.mappings = harness.shape.mappings(tmp_path / "moved")
+    nicknamed = FIRST["Person"]
+    files = FIRST | {
+        "Person": replace(
+            nicknamed,
+            columns=[*nicknamed.columns, "Nickname"],
+            lines=[[*line, "Nick" if line[0] == "1" else ""] for line in nicknamed.lines],
+        )
+    }
+    harness.synchronize(batch=harness.publish(files, "Complete", dated=DAYS[1]))
+
+    # When views as of both are made
+    harness.repository.create_views([harness.mappings], DAYS)
+
+    # Then each finds the values where they were then; what did not exist is empty
+    nobody = {"Nickname": None}
+    assert table(harness, "zz_Person_as_of_20260301") == [
+        {n: (row | nobody)[n] for n in harness.table("zz_Person")[0]} for row in before["zz_Person"]
+    ]
+    assert table(harness, "zz_Organization_as_of_20260301") == before["zz_Organization"]
+    assert harness.table("zz_Organization_Parent_as_of_20260301") != []
+    for name in ("zz_Person", "zz_Organization", "zz_Organization_Parent"):
+        assert table(harness, f"{name}_as_of_20260302") == table(harness, name) != []
+        assert table(harness, f"{name}_as_of_20260303") == table(harness, name)
+    assert sorted((r["PersonId"], r["Login"], r["Nickname"]) for r in harness.table("zz_Person")) == [
+        ("1", "ada", "Nick"),
+        ("2", "alan", None),
+        ("3", "grace", None),
+        ("4", "edsger", None),
+    ]
+    # And the queries say the same
+    for name in ("Person", "Organization"):
+        rows = harness.repository.resources_as_of(harness.mappings, name, DAYS[0]).to_pylist()
+        shown = table(harness, f"zz_{name}_as_of_20260301")
+        assert rows == [{n: v for n, v in row.items() if n in rows[0]} for row in shown]
+    links = harness.repository.links_as_of(harness.mappings, "Organization_Parent", DAYS[0]).to_pylist()
+    assert [(link["key1"], link["key2"]) for link in links] == [("B", "A"), ("C", "A")]
+
+
+def test_an_association_that_came_later_had_no_links(make_harness: MakeHarness, tmp_path: Path) -> None:
+    fewer = replace(HR, associations=HR.associations[:1])
+    harness = make_harness(fewer)
+    files = {
+        name: file
+        for name, file in FIRST.items()
+        if name not in ("Organization_Parent", "Organization_Manager")
+    }
+    harness.synchronize(batch=harness.publish(files, "Complete", dated=DAYS[0]))
+    harness.shape, harness.mappings = HR, HR.mappings(tmp_path / "more")
+    harness.synchronize(batch=harness.publish(FIRST, "Complete", dated=DAYS[1]))
+
+    parents = [
+        harness.repository.links_as_of(harness.mappings, "Organization_Parent", day).num_rows
+        for day in DAYS[:2]
+    ]
+    harness.repository.create_views([harness.mappings], DAYS[:1])
+
+    assert parents == [0, 2]
+    shown = table(harness, "zz_Organization_as_of_20260301")
+    assert [(r["Code"], r["Parent"], r["Parent_Id"], r["Manager"]) for r in shown] == [
+        ("A", None, None, None),
+        ("B", None, None, None),
+        ("C", None, None, None),
+    ]
+    assert [r["Organization"] for r in table(harness, "zz_Person_as_of_20260301")] == ["A", "A", "B", None]
