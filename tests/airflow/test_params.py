@@ -294,7 +294,7 @@ def test_a_job_that_cannot_run_has_no_params(desk: Desk) -> None:
     ],
 )
 def test_wrong_values_are_refused(desk: Desk, name: str, value: Any) -> None:
-    from airflow.sdk.exceptions import ParamValidationError
+    from airflow.sdk.definitions.param import ParamValidationError
 
     with pytest.raises(ParamValidationError):
         value_of(desk.dags["Complete"], name, value)
@@ -447,16 +447,19 @@ class Source:
 def test_a_dry_run_of_everything_there_is(desk: Desk, capfd: pytest.CaptureFixture[str]) -> None:
     # given a connector whose export knows what changed
     source = Source(desk)
-    jobs = (desk.home.dags / "conf" / "Jobs.xml").read_text(encoding="utf-8")
-    first = '<ExportTask Identifier="E0" DisplayName_L1="E" Connection="HR-Persons" />'
-    (desk.home.dags / "conf" / "Jobs.xml").write_text(
-        jobs.replace(
-            '<PrepareSynchronizationTask Identifier="P"', f'{first}<PrepareSynchronizationTask Identifier="P"'
-        )
-    )
+    first = """\
+<ConfigurationFile>
+  <Job Identifier="Begin" DisplayName_L1="Begin">
+    <ExportTask Identifier="EB" DisplayName_L1="E" Connection="HR-Persons" />
+    <PrepareSynchronizationTask Identifier="PB" DisplayName_L1="P" Connector="HR" SynchronizationMode="Complete" />
+    <SynchronizeTask Identifier="SB" DisplayName_L1="S" Connector="HR" />
+  </Job>
+</ConfigurationFile>
+"""
+    (desk.home.dags / "conf" / "Begin.xml").write_text(first, encoding="utf-8")
     loader = REGISTERED.format(folder=desk.folder) + LOADER.format(more=OPERATORS)
     dags = vars(desk.home.load(loader))
-    assert desk.home.run(dags["Complete"]).state == "success"
+    assert desk.home.run(dags["Begin"]).state == "success"
     before, queue, cookie = desk.hash, desk.manifests, source.cookie
     views = desk.ask("SELECT count(*) FROM sqlite_master WHERE type = 'view'")
     assert (desk.persons, views) == (["1"], 0)
