@@ -272,6 +272,18 @@ class Deployment:
     def run(self, executor: str, job: str) -> DagRun:
         return DagRun(self.server, f"{executor}_{job}", "anna")
 
+    def end(self, run: DagRun) -> str:
+        """Wait for the end of a run; return its state."""
+
+        def check() -> str | None:
+            ended = [machine.name for machine in self.workers if not machine.is_running()]
+            assert not ended, f"the workers {', '.join(ended)} ended by themselves\n{self.told()}"
+            state = run.state()
+            return state if state in {"success", "failed"} else None
+
+        state: str = self.server.wait_for(f"the end of {run.dag}", check)
+        return state
+
     def visitors(self, executor: str) -> set[str]:
         """Return who ever opened a repository, as PostgreSQL's log has it: machines, and these tests."""
         database = sa.make_url(self.repositories[executor]).database

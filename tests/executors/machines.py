@@ -40,6 +40,7 @@ class Machine:
                 "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
                 "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
                 "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": METADATA,
+                "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": METADATA,
                 "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
                 "HOME": str(home),
                 "TMPDIR": str(home / "tmp"),

@@ -97,7 +97,7 @@ def runs(deployment: Deployment) -> dict[tuple[str, str], DagRun]:
         runs |= {(executor, job): deployment.run(executor, job) for executor in EXECUTORS}
         for executor in EXECUTORS:
             run = runs[executor, job]
-            assert run.wait_for_end() == "success", (run.states(), deployment.told())
+            assert deployment.end(run) == "success", (run.states(), deployment.told())
     return runs
 
 
@@ -234,7 +234,7 @@ def test_an_agent_that_dies_while_it_publishes(deployment: Deployment, after_fai
     deployment.start_edge_worker("edge-agent-again")
 
     # then the task is tried again on the machine when it is there again
-    assert run.wait_for_end() == "success", (run.states(), deployment.told())
+    assert deployment.end(run) == "success", (run.states(), deployment.told())
     prepared = run.task("Edge_Prepare")
     assert (prepared["try_number"], prepared["hostname"]) == (2, "edge-agent-again")
     assert run.task("Edge_Synchronize")["try_number"] == 1
@@ -255,7 +255,7 @@ def test_a_storage_that_is_out_of_order(deployment: Deployment, after_failures: 
     finally:
         deployment.storage.is_out_of_order = False
 
-    assert run.wait_for_end() == "success", (run.states(), deployment.told())
+    assert deployment.end(run) == "success", (run.states(), deployment.told())
     assert run.task("Celery_Prepare")["try_number"] >= 2
     assert "ExchangeUnavailableError" in deployment.agents["Celery"].told()
     assert hash_of(deployment, "Celery") == after_failures
