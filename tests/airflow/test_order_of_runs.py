@@ -307,7 +307,7 @@ class Scheduler:
         self.clock += 1
         if what == "start":
             self.waiting.remove(day)
-            self.runs[day] = a_day(day, "running", started=self.clock)
+            self.runs[day] = a_day(day, "running", started=self.clock, cleared=self.runs[day].cleared)
         elif day not in self.begun:
             self.ask(day)
         elif self.tasks[day]["prepare"] == "running":
@@ -322,7 +322,7 @@ class Scheduler:
     def ask(self, day: int) -> None:
         """Let the prepare of a day look whether it is its turn."""
         known = Known([(run, self.tasks[n]) for n, run in self.runs.items()], self.named)
-        patient = any(step != ("work", day) for step in self.steps())
+        patient = any(what == "start" for what, _ in self.steps())
         verdict = decide_turn(self.runs[day], known, dated_folder=False, patient=patient)
         if verdict.verb is Verb.FAIL:
             if verdict.before is not None:
@@ -336,6 +336,14 @@ class Scheduler:
             assert not [n for n in self.begun if self.runs[n].state == "running"], "two days at once"
             self.begun.add(day)
             self.tasks[day]["prepare"] = "running"
+
+    def clear(self, days: list[int]) -> None:
+        """Let runs be started anew, in this order."""
+        self.waiting.extend(days)
+        for day in days:
+            self.runs[day] = a_day(day, "queued", cleared=True)
+            self.tasks[day] = dict(NOT_BEGUN)
+            self.begun.discard(day)
 
     def fail(self, day: int) -> None:
         self.tasks[day] = dict(BROKEN)
@@ -391,3 +399,36 @@ def test_a_backwards_backfill_applies_nothing(data: st.DataObject, days: int, at
 
     assert scheduler.applied == []
     assert {run.state for run in scheduler.runs.values()} == {"failed"}
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data(), st.integers(1, 6), st.integers(1, 4))
+def test_a_mended_day_and_those_after_it_are_applied_in_order(
+    data: st.DataObject, days: int, at_once: int
+) -> None:
+    scheduler = Scheduler(list(range(1, days + 1)), at_once, broken={data.draw(st.integers(1, days))})
+    run_to_the_end(scheduler, data)
+
+    scheduler.broken = set()
+    scheduler.clear([day for day, run in scheduler.runs.items() if run.state == "failed"])
+    run_to_the_end(scheduler, data)
+
+    assert scheduler.applied == list(range(1, days + 1))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data(), st.integers(2, 6), st.integers(1, 4))
+def test_days_cleared_in_any_order_are_never_applied_before_one_that_failed(
+    data: st.DataObject, days: int, at_once: int
+) -> None:
+    """Some fail again; but what is applied is always the days from the first on."""
+    scheduler = Scheduler(list(range(1, days + 1)), at_once, broken={data.draw(st.integers(1, days))})
+    run_to_the_end(scheduler, data)
+
+    scheduler.broken = set()
+    for _ in range(days):
+        failed = [day for day, run in scheduler.runs.items() if run.state == "failed"]
+        scheduler.clear(data.draw(st.permutations(failed)))
+        run_to_the_end(scheduler, data)
+
+    assert scheduler.applied == list(range(1, len(scheduler.applied) + 1))

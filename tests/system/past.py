@@ -26,7 +26,7 @@ FIRST = date(2026, 1, 1)
 
 DAG_FILE = """\
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from airflow.sdk import DAG
@@ -46,7 +46,9 @@ for name, given in json.loads((HERE / "pasts.json").read_text(encoding="utf-8"))
             synchronization_mode="Complete",
             sources_directory=given["folder"],
         )
-        SynchronizeTaskOperator(task_id="synchronize", connector="HR", batch=prepare.output)
+        # It does not look by itself just when the test answers.
+        hour = timedelta(hours=1)
+        SynchronizeTaskOperator(task_id="synchronize", connector="HR", batch=prepare.output, poll_interval=hour)
     globals()[name] = dag
 
 generate_dags("conf", idm_conn_id="idm_past_job")
