@@ -82,7 +82,9 @@ def test_the_same_rows_as_file_and_as_table_make_the_same_clean_file(desk: Desk)
 
     from_file, from_table = desk.prepare(), desk.prepare(tables={"persons": pd.DataFrame(PERSONS)})
 
-    assert from_file.manifest.files == from_table.manifest.files
+    (file,) = from_file.manifest.files
+    assert from_table.manifest.files == (replace(file, source=None),)
+    assert file.source == str(desk.sources / "persons.csv")
     assert not from_table.reused
 
 
