@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from airflow_provider_idm.configuration.mappings import ConnectorMappings
-from airflow_provider_idm.repository.catalogue import Catalogue
+from airflow_provider_idm.repository.catalogue import Catalogue, stored_associations
 from airflow_provider_idm.repository.schema import Tables
 
 
@@ -27,21 +27,6 @@ class StorageLayout:
 
     properties: Mapping[int, int]
     associations: Mapping[int, tuple[str | None, str | None]]
-
-    @classmethod
-    def of(cls, mappings: ConnectorMappings, catalogue: Catalogue) -> StorageLayout:
-        """Return what the mappings say."""
-        return cls(
-            {
-                catalogue.property(entity_type.identifier, item.identifier): item.target_column_index
-                for entity_type in mappings.metadata
-                for item in entity_type.properties
-            },
-            {
-                catalogue.association(a.identifier): (a.navigation1, a.navigation2)
-                for a in mappings.associations
-            },
-        )
 
     @classmethod
     def from_text(cls, text: str) -> StorageLayout:
@@ -76,6 +61,44 @@ def read_layout(
     return None if text is None else StorageLayout.from_text(text)
 
 
+def current_layout(
+    connection: Connection, tables: Tables, mappings: ConnectorMappings, catalogue: Catalogue
+) -> StorageLayout:
+    """Return the layout that the mappings give; what has no mapping any more stays where it was."""
+    mapped = {
+        catalogue.property(entity_type.identifier, item.identifier): item.target_column_index
+        for entity_type in mappings.metadata
+        for item in entity_type.properties
+    }
+    links = {
+        catalogue.association(a.identifier): (a.navigation1, a.navigation2) for a in mappings.associations
+    }
+    taken = {
+        (catalogue.entity_type(key.entity_type), column)
+        for a in mappings.associations
+        for key, column in ((a.key1, a.navigation1), (a.key2, a.navigation2))
+        if column
+    }
+    others = {
+        a.id: (a.navigation1, a.navigation2)
+        for a in catalogue.others
+        if not taken & {(a.entity_type1, a.navigation1), (a.entity_type2, a.navigation2)}
+    }
+    untouched = tables.entity_types.c.Id.not_in(list(catalogue.entity_types.values()))
+    return StorageLayout(
+        _stored_indexes(connection, tables, catalogue.connector, untouched) | mapped, others | links
+    )
+
+
+def stored_layout(connection: Connection, tables: Tables, connector: int) -> StorageLayout:
+    """Return the layout that the catalogue of a repository tells."""
+    columns = stored_associations(connection, tables, connector)
+    return StorageLayout(
+        _stored_indexes(connection, tables, connector),
+        {a.id: (a.navigation1, a.navigation2) for a in columns},
+    )
+
+
 def keep_layout(
     connection: Connection, tables: Tables, connector: int, layout: StorageLayout, since: datetime
 ) -> None:
@@ -94,19 +117,10 @@ def keep_layout(
         connection.execute(insert(table).values(Connector_Id=connector, ValidFrom=since, Layout=text))
 
 
-def stored_layouts(connection: Connection, tables: Tables) -> dict[int, StorageLayout]:
-    """Return the layouts that the catalogue of a repository tells, by connector."""
-    types, items, associations = tables.entity_types, tables.entity_properties, tables.entity_associations
-    found: dict[int, StorageLayout] = {}
-    for connector in connection.scalars(select(tables.connectors.c.Id)).all():
-        own = select(types.c.Id).where(types.c.Connector_Id == connector)
-        indexes = select(items.c.Id, items.c.TargetColumnIndex).where(items.c.EntityType_Id.in_(own))
-        columns = select(associations.c.Id, associations.c.Navigation1, associations.c.Navigation2)
-        found[connector] = StorageLayout(
-            {row.Id: row.TargetColumnIndex for row in connection.execute(indexes)},
-            {
-                row.Id: (row.Navigation1, row.Navigation2)
-                for row in connection.execute(columns.where(associations.c.Connector_Id == connector))
-            },
-        )
-    return found
+def _stored_indexes(
+    connection: Connection, tables: Tables, connector: int, *where: ColumnElement[bool]
+) -> dict[int, int]:
+    types, items = tables.entity_types, tables.entity_properties
+    own = select(types.c.Id).where(types.c.Connector_Id == connector, *where)
+    rows = select(items.c.Id, items.c.TargetColumnIndex).where(items.c.EntityType_Id.in_(own))
+    return {row.Id: row.TargetColumnIndex for row in connection.execute(rows)}

@@ -9,7 +9,7 @@ from sqlalchemy import Column, Connection, insert, inspect, select, update
 from sqlalchemy.schema import CreateColumn, CreateSchema
 
 from airflow_provider_idm.errors import RepositoryError
-from airflow_provider_idm.repository.layouts import keep_layout, stored_layouts
+from airflow_provider_idm.repository.layouts import keep_layout, stored_layout
 from airflow_provider_idm.repository.schema import SCHEMA_VERSION, Tables
 
 RESOURCE_IDS: Final = "UR_Resources"
@@ -37,12 +37,12 @@ def _to_version_3(connection: Connection, tables: Tables) -> None:
     tables.metadata.create_all(connection, tables=(*history, tables.layouts))
     _add_columns(connection, states.c.HistorySince, files.c.ValidFrom)
     connection.execute(update(states).values(HistorySince=states.c.LastEffectiveDate))
-    layouts = stored_layouts(connection, tables)
     for connector, since in connection.execute(
         select(states.c.Connector_Id, states.c.LastEffectiveDate)
     ).all():
         if since is not None:
-            keep_layout(connection, tables, connector, layouts[connector], since)
+            layout = stored_layout(connection, tables, connector)
+            keep_layout(connection, tables, connector, layout, since)
     of_resource = select(resources.c.ValidFrom).where(resources.c.Id == files.c.Resource_Id).scalar_subquery()
     stored = files.c.Resource_Id.in_(select(resources.c.Id))
     connection.execute(update(files).where(stored).values(ValidFrom=of_resource))
