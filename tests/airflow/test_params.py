@@ -254,6 +254,24 @@ def test_what_are_no_params_is_told_by_every_job(desk: Desk, more: str, reason: 
     assert "idm-config-error" in dag.tags
 
 
+def test_an_operator_of_this_provider_that_is_registered_reads_them_too(desk: Desk) -> None:
+    before = """\
+from airflow_provider_idm.operators.set_recently_modified_flag import SetRecentlyModifiedFlagTaskOperator
+
+
+def fulfill(task, dag):
+    return SetRecentlyModifiedFlagTaskOperator(task_id=task.identifier, dag=dag)
+
+
+"""
+    more = ', params=["dry_run"], task_operators={"FulfillTask": fulfill}'
+
+    task = desk.generate(more, before)["Whole"].get_task("Fulfill")
+
+    assert task.run_params == {"dry_run"}
+    assert not task.works_in_dry_run()
+
+
 def test_a_job_that_cannot_run_has_no_params(desk: Desk) -> None:
     (desk.home.dags / "conf" / "Broken.xml").write_text(
         '<ConfigurationFile><Job Identifier="Broken"><Step Identifier="None" /></Job></ConfigurationFile>'
