@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import airflow_provider_idm
+from airflow_provider_idm.hooks.idm import IdmHook
 from tests.airflow.conftest import ROOT, AirflowHome
 
 pytestmark = pytest.mark.airflow
@@ -36,14 +40,66 @@ def test_the_metadata_fits_airflows_schema() -> None:
     validate(airflow_provider_idm.get_provider_info(), schema)
 
 
-def test_the_modules_that_the_metadata_names_exist() -> None:
-    info = airflow_provider_idm.get_provider_info()
-    named = [
-        module for kind in ("hooks", "operators") for part in info[kind] for module in part["python-modules"]
-    ]
+def test_every_module_with_a_hook_or_an_operator_is_named_and_no_other() -> None:
+    from airflow.sdk import BaseHook
 
-    assert [module for module in named if not (ROOT / f"{module.replace('.', '/')}.py").is_file()] == []
-    assert len(named) == 5
+    from airflow_provider_idm.operators.base import IdmOperator
+
+    info = airflow_provider_idm.get_provider_info()
+    for kind, base in (("hooks", BaseHook), ("operators", IdmOperator)):
+        named = [module for part in info[kind] for module in part["python-modules"]]
+        assert named == sorted(set(named))
+        assert set(named) == set(_modules_with(kind, base))
+
+
+def _modules_with(package: str, base: type) -> Iterator[str]:
+    """Yield the modules of a package that define a class which is of a kind and can be made."""
+    for file in sorted((ROOT / "airflow_provider_idm" / package).glob("*.py")):
+        name = f"airflow_provider_idm.{package}.{file.stem}".removesuffix(".__init__")
+        made = [value for value in vars(importlib.import_module(name)).values() if isinstance(value, type)]
+        own = [kind for kind in made if kind.__module__ == name and issubclass(kind, base)]
+        if any(not kind.__abstractmethods__ for kind in own):
+            yield name
+
+
+def test_all_else_that_the_metadata_names_can_be_imported() -> None:
+    info = airflow_provider_idm.get_provider_info()
+    uris = [
+        name
+        for kind in info["asset-uris"]
+        for key in ("handler", "factory", "to_openlineage_converter")
+        if (name := kind[key])
+    ]
+    hooks = [kind["hook-class-name"] for kind in info["connection-types"]]
+
+    for name in (*info["extra-links"], *info["cli"], *uris, *hooks):
+        module, _, attribute = name.rpartition(".")
+        assert callable(getattr(importlib.import_module(module), attribute)), name
+
+
+def test_every_option_says_what_it_is() -> None:
+    options = airflow_provider_idm.get_provider_info()["config"]["idm"]["options"]
+
+    assert sorted(options) == ["history", "lock_timeout", "memory_limit", "poll_interval"]
+    assert [name for name, option in options.items() if not option["description"].strip()] == []
+
+
+def test_the_form_has_the_same_fields_in_airflow_3_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That one asks the hook, with stand-ins for the fields if wtforms is not installed."""
+    wtforms = SimpleNamespace(
+        StringField=lambda label, description: ("text", label, description),
+        PasswordField=lambda label, description: ("secret", label, description),
+    )
+    monkeypatch.setitem(sys.modules, "wtforms", wtforms)
+
+    fields = IdmHook.get_connection_form_widgets()
+
+    told = airflow_provider_idm.get_provider_info()["connection-types"][0]
+    assert {name: field[1] for name, field in fields.items()} == {
+        name: field["label"] for name, field in told["conn-fields"].items()
+    }
+    assert [name for name, field in fields.items() if field[0] == "secret"] == ["repository"]
+    assert IdmHook.get_ui_field_behaviour()["relabeling"] == {"schema": "Database"}
 
 
 def test_airflow_lists_the_provider_and_its_connection_type(migrated: AirflowHome, installed: str) -> None:
@@ -54,6 +110,9 @@ def test_airflow_lists_the_provider_and_its_connection_type(migrated: AirflowHom
     assert [h["class"] for h in hooks if h["connection_type"] == "idm"] == [
         "airflow_provider_idm.hooks.idm.IdmHook"
     ]
+    assert "3GB" in migrated.command(
+        "config", "get-value", "idm", "memory_limit", PYTHONPATH=installed, AIRFLOW__IDM__MEMORY_LIMIT="3GB"
+    )
 
 
 def test_the_package_imports_nothing_until_a_name_is_used() -> None:
