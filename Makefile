@@ -7,7 +7,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo ui screenshots test test-executors lint format lock bench bench-parse clean
+.PHONY: help demo ui screenshots test test-executors lint format lock bench bench-parse matrix clean
 
 VENV := .venv
 EXECUTORS_VENV := .venv-executors
@@ -54,6 +54,9 @@ bench: $(VENV)/.installed-dev ## measure prepare and synchronize: ENTRIES=100000
 bench-parse: $(VENV)/.installed-dev ## measure the parsing of 300 jobs, beside DAGs by hand and dag-factory
 	$(BIN)/python -m pip install $(PIP_QUIET) --no-deps --upgrade --target .bench/dag-factory dag-factory
 	$(BIN)/python -m benchmarks.parse $(ARGS)
+
+matrix: $(VENV)/.created ## run the Airflow-side tests with every version of Airflow and Python
+	$(BIN)/python scripts/matrix.py $(ARGS)
 
 # The second file is a subset of the first: one version of everything, whatever is installed.
 lock: ## resolve the dependencies again (needs uv)
