@@ -48,6 +48,10 @@ JOBS = """\
                                 SourcesDirectory="{folder}/{{{{ ds }}}}" />
     <SynchronizeTask Identifier="SD" DisplayName_L1="S" Connector="HR" />
   </Job>
+  <Job Identifier="Incremental" DisplayName_L1="Incremental" IsIncremental="true">
+    <PrepareSynchronizationTask Identifier="PI" DisplayName_L1="P" Connector="HR" SynchronizationMode="Incremental" />
+    <SynchronizeTask Identifier="SI" DisplayName_L1="S" Connector="HR" />
+  </Job>
   <Job Identifier="Whole" DisplayName_L1="All that there is" IsIncremental="true">
     <InvokeSqlCommandTask Identifier="Sql" DisplayName_L1="Sql" Level="0" SQLCommand="DELETE FROM UR_Resources"
                           IsNotAQuery="true" />
@@ -436,6 +440,19 @@ def test_a_dry_run_says_what_would_change_and_changes_nothing(
     assert "This run was triggered with dry_run." in told
     assert "This run was triggered with dry_run, force_synchronization." in told
     assert "Nothing is changed; this is what a synchronization would do." in told
+
+
+def test_a_dry_run_does_not_mind_that_a_batch_awaits_a_decision(desk: Desk) -> None:
+    desk.run("Complete", THREE)
+    assert desk.run("Complete", ONE).states == {"P": "success", "S": "failed"}
+    queue = desk.manifests
+
+    dry = desk.run("Incremental", ONE + "4,Björk,2023-01-01,1\n", dry_run=True)
+
+    assert dry.states == {"PI": "success", "SI": "success"}
+    result = dry.xcoms["SI", "return_value"]
+    assert (result["state"], [t["actual"] for t in result["thresholds"]]) == ("blocked", [2])
+    assert (desk.persons, desk.manifests) == (["1", "2", "3"], queue)
 
 
 class Source:
