@@ -23,7 +23,12 @@ from airflow_provider_idm.repository.dialects import (
     PostgresqlDialect,
     SqliteDialect,
 )
-from airflow_provider_idm.repository.history import Forgotten, forget_history
+from airflow_provider_idm.repository.history import (
+    Forgotten,
+    forget_history,
+    history_since,
+    warn_if_incomplete,
+)
 from airflow_provider_idm.repository.moments import as_moment
 from airflow_provider_idm.repository.schema import SCHEMA_VERSION, tables
 from airflow_provider_idm.repository.upgrade import RESOURCE_IDS, upgrade
@@ -189,6 +194,10 @@ class Repository:
         dates = None if as_of is None else {as_moment(given) for given in as_of}
         with self.reading() as connection:
             known = [find(connection, self.tables, m) for m in mappings]
+            for one, catalogue in zip(mappings, known, strict=True):
+                since = history_since(connection, self.tables, catalogue.connector) if catalogue else None
+                for moment in sorted(dates or ()):
+                    warn_if_incomplete(since, moment, one.connector.identifier)
             if all(known):
                 change = self._plan_views(connection, mappings, [c for c in known if c], dates)
                 if change.is_nothing:  # nobody need wait, nor be waited for

@@ -177,6 +177,18 @@ def test_moments_between_batches_and_before_the_first_and_after_the_last(hr: Har
     assert table(hr, "zz_Person_as_of_20260228") == table(hr, "zz_Organization_as_of_20260228") == []
 
 
+def test_a_date_of_which_versions_are_missing_is_warned_of(
+    hr: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
+    hr.repository.forget_history(DAYS[1])
+
+    hr.repository.create_views([hr.mappings], DAYS)
+
+    [message] = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert message.startswith("the history of HR is whole from 2026-03-02 00:00:00 UTC on: of 2026-03-01")
+    assert len(persons(hr, "zz_Person_as_of_20260302")) == 4
+
+
 def test_link_tables_of_a_day(make_harness: MakeHarness) -> None:
     """Collections, and links of mono-valued properties that have no column."""
     badges, directory = make_harness(BADGES), make_harness(DIRECTORY)
