@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import subprocess
 import sys
@@ -58,7 +59,7 @@ def _modules_with(package: str, base: type) -> Iterator[str]:
         name = f"airflow_provider_idm.{package}.{file.stem}".removesuffix(".__init__")
         made = [value for value in vars(importlib.import_module(name)).values() if isinstance(value, type)]
         own = [kind for kind in made if kind.__module__ == name and issubclass(kind, base)]
-        if any(not kind.__abstractmethods__ for kind in own):
+        if any(not inspect.isabstract(kind) for kind in own):
             yield name
 
 
