@@ -21,7 +21,7 @@ from airflow_provider_idm.errors import (
 )
 from airflow_provider_idm.hooks.airflow_exceptions import AirflowFailException, AirflowSkipException
 from airflow_provider_idm.local_files import local_files
-from airflow_provider_idm.operators.metrics import Metrics
+from airflow_provider_idm.observability.metrics import Metrics
 from airflow_provider_idm.operators.predecessors import EFFECT, check_condition, tell_stopped
 from airflow_provider_idm.operators.run import with_dates
 from airflow_provider_idm.operators.run_options import RunOptions, check_run_options, read_run_options

@@ -10,8 +10,9 @@ from airflow_provider_idm.configuration.arguments import parse_mode, parse_sourc
 from airflow_provider_idm.errors import ConnectorBlockedError
 from airflow_provider_idm.hooks import settings
 from airflow_provider_idm.hooks.airflow_exceptions import AirflowFailException
+from airflow_provider_idm.observability.lineage.facts import PrepareFacts, batches_name
+from airflow_provider_idm.observability.lineage.operator import LineageMixin
 from airflow_provider_idm.operators.base import IdmOperator
-from airflow_provider_idm.operators.lineage import LineageMixin, PrepareFacts, batches_name
 from airflow_provider_idm.operators.links import COUNTS, BatchLink, ReportLink
 from airflow_provider_idm.operators.run import effective_date, is_backfill, is_templated, origin
 from airflow_provider_idm.operators.tables import fetched, shown_without_values

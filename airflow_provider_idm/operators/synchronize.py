@@ -11,16 +11,17 @@ from airflow_provider_idm.configuration.arguments import parse_source_type
 from airflow_provider_idm.configuration.rolling import parse_rolling_window
 from airflow_provider_idm.errors import ConfigurationError
 from airflow_provider_idm.hooks import settings
-from airflow_provider_idm.operators.base import IdmOperator
-from airflow_provider_idm.operators.decision import settle
-from airflow_provider_idm.operators.lineage import (
-    LineageMixin,
+from airflow_provider_idm.observability.lineage.facts import (
     SynchronizeFacts,
     batches_name,
     read_manifests,
 )
+from airflow_provider_idm.observability.lineage.operator import LineageMixin
+from airflow_provider_idm.observability.outlet import Outlet
+from airflow_provider_idm.observability.told import shortened
+from airflow_provider_idm.operators.base import IdmOperator
+from airflow_provider_idm.operators.decision import settle
 from airflow_provider_idm.operators.links import BatchLink, ReportLink
-from airflow_provider_idm.operators.outlet import Outlet
 from airflow_provider_idm.operators.run import origin
 from airflow_provider_idm.operators.safeguards import (
     check_not_blocked_by_another,
@@ -28,7 +29,6 @@ from airflow_provider_idm.operators.safeguards import (
     rolling_window,
     skip_without_batch,
 )
-from airflow_provider_idm.operators.told import shortened
 from airflow_provider_idm.operators.waiting import WaitingOperator
 
 if TYPE_CHECKING:

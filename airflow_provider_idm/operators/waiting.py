@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, get_args
 from airflow_provider_idm.errors import ConfigurationError, ResourcesError, TransientError
 from airflow_provider_idm.hooks import settings
 from airflow_provider_idm.hooks.airflow_exceptions import AirflowFailException
+from airflow_provider_idm.observability.told import shortened
 from airflow_provider_idm.operators.base import IdmOperator
 from airflow_provider_idm.operators.decision import (
     Decision,
@@ -35,7 +36,6 @@ from airflow_provider_idm.operators.question import (
     users_of,
     wait,
 )
-from airflow_provider_idm.operators.told import shortened
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -23,10 +23,10 @@ from airflow_provider_idm.assets.uri import (
     sanitize_uri,
     synchronized,
 )
-from airflow_provider_idm.operators.lineage_names import file_name, table_name
-from airflow_provider_idm.operators.outlet import extra_of
+from airflow_provider_idm.observability.lineage.names import file_name, table_name
+from airflow_provider_idm.observability.outlet import extra_of
+from airflow_provider_idm.observability.told import LONGEST_LIST, short_counts, shortened
 from airflow_provider_idm.operators.synchronize import SynchronizeTaskOperator
-from airflow_provider_idm.operators.told import LONGEST_LIST, short_counts, shortened
 from airflow_provider_idm.synchronization.synchronize import SynchronizeResult
 from airflow_provider_idm.synchronization.synchronize.result import (
     AssociationCounts,

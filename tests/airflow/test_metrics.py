@@ -16,8 +16,8 @@ from airflow_provider_idm.hooks.airflow_exceptions import (
     AirflowSkipException,
     TaskDeferred,
 )
+from airflow_provider_idm.observability.metrics import Metrics
 from airflow_provider_idm.operators import metrics
-from airflow_provider_idm.operators.metrics import Metrics
 from airflow_provider_idm.operators.synchronize import SynchronizeTaskOperator
 
 pytestmark = pytest.mark.airflow

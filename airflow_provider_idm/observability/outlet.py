@@ -71,7 +71,7 @@ def _is_same(outlet: object, asset: Asset) -> bool:
 
 def extra_of(result: SynchronizeResult) -> dict[str, Any]:
     """Return the extra of an asset's event: numbers and identifiers of the configuration, bounded in size."""
-    from airflow_provider_idm.operators.told import short_counts, shortened
+    from airflow_provider_idm.observability.told import short_counts, shortened
 
     told = {"connector": result.connector, "batches": [batch.id for batch in result.batches]}
     return shortened(told) | short_counts(result.counts())

@@ -20,12 +20,12 @@ from openlineage.client.facet_v2 import (
 )
 
 from airflow_provider_idm.assets.uri import SCHEME
-from airflow_provider_idm.operators.lineage_columns import FILES, LINKS, RESOURCES, Flow, flows
-from airflow_provider_idm.operators.lineage_names import Name, file_name, table_name
-from airflow_provider_idm.operators.told import short_counts, shortened
+from airflow_provider_idm.observability.lineage.columns import FILES, LINKS, RESOURCES, Flow, flows
+from airflow_provider_idm.observability.lineage.names import Name, file_name, table_name
+from airflow_provider_idm.observability.told import short_counts, shortened
 
 if TYPE_CHECKING:
-    from airflow_provider_idm.operators.lineage import PrepareFacts, SynchronizeFacts
+    from airflow_provider_idm.observability.lineage.facts import PrepareFacts, SynchronizeFacts
     from airflow_provider_idm.synchronization.exchange.manifest import BatchFile, Manifest
     from airflow_provider_idm.synchronization.synchronize import SynchronizeResult
 

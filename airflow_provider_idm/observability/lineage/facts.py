@@ -1,21 +1,15 @@
-"""What a task tells OpenLineage: where its data comes from, where it goes, and how much of it.
-
-The facts are gathered while the task runs, from what it reads and writes anyway. OpenLineage's listener asks for them
-when the task has ended, and only then is anything of OpenLineage imported: it need not be installed.
-"""
+"""What a task knows of where its data comes from and where it goes: gathered while it runs, from what it does anyway."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
-from airflow_provider_idm.operators.lineage_names import Name, file_name
+from airflow_provider_idm.observability.lineage.names import Name, file_name
 
 if TYPE_CHECKING:
-    from airflow.providers.openlineage.extractors import OperatorLineage
-
     from airflow_provider_idm.configuration import ConnectorMappings
     from airflow_provider_idm.hooks.idm import IdmHook
     from airflow_provider_idm.synchronization.exchange import Exchange
@@ -26,35 +20,6 @@ log = logging.getLogger(__name__)
 
 _MOST_BATCHES = 20
 """Batches of one task whose manifests are read for the sake of lineage."""
-
-
-class Facts(Protocol):
-    """What a task knows."""
-
-    def as_lineage(self, *, is_complete: bool) -> OperatorLineage[Any, Any]:
-        """Return it in OpenLineage's terms; of a task that failed, only what it reads."""
-
-
-class LineageMixin:
-    """An operator that OpenLineage may ask."""
-
-    lineage: Facts | None = None
-    """What is known so far."""
-
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:  # noqa: ARG002
-        """Return what the task read and wrote."""
-        return self._lineage(is_complete=True)
-
-    def get_openlineage_facets_on_failure(self, task_instance: Any) -> OperatorLineage[Any, Any]:  # noqa: ARG002
-        """Return what the task read, or was to read."""
-        return self._lineage(is_complete=False)
-
-    def _lineage(self, *, is_complete: bool) -> OperatorLineage[Any, Any]:
-        from airflow.providers.openlineage.extractors import OperatorLineage
-
-        if self.lineage is None:
-            return OperatorLineage()
-        return self.lineage.as_lineage(is_complete=is_complete)
 
 
 @dataclass(slots=True)
@@ -70,12 +35,6 @@ class PrepareFacts:
     sources: Mapping[str, str | None]
     batches: Name
     manifest: Manifest | None = None
-
-    def as_lineage(self, *, is_complete: bool) -> OperatorLineage[Any, Any]:
-        """Return source files → files of the batch."""
-        from airflow_provider_idm.operators.lineage_facets import of_prepare
-
-        return of_prepare(self, self.manifest if is_complete else None)
 
 
 @dataclass(slots=True)
@@ -102,12 +61,6 @@ class SynchronizeFacts:
         if batches != [manifest.batch for manifest in self.manifests]:
             self.manifests = read_manifests(exchange, result.connector, batches) or self.manifests
         self.result = result
-
-    def as_lineage(self, *, is_complete: bool) -> OperatorLineage[Any, Any]:
-        """Return files of the batches → tables of the repository."""
-        from airflow_provider_idm.operators.lineage_facets import of_synchronize
-
-        return of_synchronize(self, self.result if is_complete else None)
 
 
 def batches_name(hook: IdmHook, connector: str) -> Name:

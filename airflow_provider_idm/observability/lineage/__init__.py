@@ -1,0 +1,1 @@
+"""What OpenLineage is told: datasets, columns and row counts of prepare and synchronize."""
