@@ -260,15 +260,19 @@ def test_from_what_blocks_a_task_to_the_decision_in_the_dark(pages: Pages, brows
         assert troubles == []
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def prefixed(pages: Pages) -> Iterator[str]:
-    """Run a second API server below a path, as behind a proxy; give its address."""
+    """Run a second API server below a path, as behind a proxy, and with an auth manager of its own; give its address."""
     port = free_port()
     base = f"http://127.0.0.1:{port}/idm/airflow"
     with (pages.stack.home / "api-server-prefixed.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "airflow", "api-server", "--host", "127.0.0.1", "--port", str(port)],
-            env=pages.stack.environment | {"AIRFLOW__API__BASE_URL": base},
+            env=pages.stack.environment
+            | {
+                "AIRFLOW__API__BASE_URL": base,
+                "AIRFLOW__CORE__AUTH_MANAGER": "tests.system.auth_manager.Restricted",
+            },
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -288,3 +292,15 @@ def test_a_server_below_a_path(pages: Pages, prefixed: str, browser: Browser) ->
     with window(browser) as (page, troubles):
         back_and_forth(page, prefixed, pages.link(pages.applied, "synchronize", "Report"))
         assert troubles == []
+
+
+def test_the_rights_on_the_dag_decide_and_those_on_its_xcoms(pages: Pages, prefixed: str) -> None:
+    path = pages.link(pages.applied, "synchronize", "Report")
+
+    def status(user: str, query: str = "") -> int:
+        token = pages.stack.client(user).headers["Authorization"]
+        headers = {"Authorization": token}
+        return httpx.get(f"{prefixed}{path}{query}", headers=headers, trust_env=False).status_code
+
+    assert (status("vera"), status("uwe"), status("bert")) == (200, 403, 403)
+    assert status("uwe", "?dag_id=another") == 403
