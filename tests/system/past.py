@@ -38,7 +38,8 @@ from airflow_provider_idm.operators.synchronize import SynchronizeTaskOperator
 HERE = Path(__file__).parent
 for name, given in json.loads((HERE / "pasts.json").read_text(encoding="utf-8")).items():
     settings = {"start_date": datetime(2026, 1, 1), "end_date": datetime(2026, 2, 1), "catchup": False}
-    defaults = {"idm_conn_id": f"idm_{name}", "configuration": given["configuration"]}
+    retries = {"retries": 2, "retry_delay": timedelta(seconds=5)}  # a busy machine may start a task too late
+    defaults = {"idm_conn_id": f"idm_{name}", "configuration": given["configuration"], **retries}
     with DAG(name, schedule="@daily", **settings, default_args=defaults) as dag:
         prepare = PrepareSynchronizationTaskOperator(
             task_id="prepare",
