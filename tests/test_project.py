@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = "airflow_provider_idm"
-AIRFLOW_LAYER = ("airflow_cli", "assets", "hooks", "jobs", "operators", "plugins")
+AIRFLOW_LAYER = ("airflow_cli", "assets", "hooks", "jobs", "observability", "operators", "plugins")
 TOP = (*AIRFLOW_LAYER, "cli", "provider_info")
 """What stands above all stages: it may import any of them, and none of them imports it."""
 
