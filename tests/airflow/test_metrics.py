@@ -17,7 +17,7 @@ from airflow_provider_idm.hooks.airflow_exceptions import (
     TaskDeferred,
 )
 from airflow_provider_idm.observability.metrics import Metrics
-from airflow_provider_idm.operators import metrics
+from airflow_provider_idm.observability import metrics
 from airflow_provider_idm.operators.synchronize import SynchronizeTaskOperator
 
 pytestmark = pytest.mark.airflow
