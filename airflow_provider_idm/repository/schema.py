@@ -198,8 +198,8 @@ class Tables:
             Column("Resource_Id", BigInteger, primary_key=True, autoincrement=False),
             Column("Property_Id", Integer, primary_key=True, autoincrement=False),
             Column("Hash", text(64), nullable=False),
-            # Written with every file; the default is for what older versions stored without a resource. It stands before
-            # the content, which SQLite would have to read through to find it.
+            # Written with every file; the default is that of what older versions stored. It stands before the content,
+            # which SQLite would have to read through to find it.
             Column("ValidFrom", Moment, nullable=False, server_default=sql_text("'1970-01-01 00:00:00'")),
             Column("Content", text(), nullable=False),
         )

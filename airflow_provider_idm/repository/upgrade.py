@@ -31,8 +31,12 @@ def _to_version_2(connection: Connection, tables: Tables) -> None:
 
 
 def _to_version_3(connection: Connection, tables: Tables) -> None:
-    """History: it begins with what each connector's last batch left."""
-    states, files, resources = tables.connector_states, tables.resource_files, tables.resources
+    """History: it begins with what each connector's last batch left.
+
+    Files keep the default date: they are read beside their resource, which has its own, and to write theirs SQLite would
+    write all their contents anew.
+    """
+    states, files = tables.connector_states, tables.resource_files
     history = (tables.resources_history, tables.resource_links_history, tables.resource_files_history)
     tables.metadata.create_all(connection, tables=(*history, tables.layouts))
     _add_columns(connection, states.c.HistorySince, files.c.ValidFrom)
@@ -43,9 +47,6 @@ def _to_version_3(connection: Connection, tables: Tables) -> None:
         if since is not None:
             layout = stored_layout(connection, tables, connector)
             keep_layout(connection, tables, connector, layout, since)
-    of_resource = select(resources.c.ValidFrom).where(resources.c.Id == files.c.Resource_Id).scalar_subquery()
-    stored = files.c.Resource_Id.in_(select(resources.c.Id))
-    connection.execute(update(files).where(stored).values(ValidFrom=of_resource))
 
 
 MIGRATIONS: Final[Mapping[int, Callable[[Connection, Tables], None]]] = {1: _to_version_2, 2: _to_version_3}

@@ -128,7 +128,7 @@ def test_history_begins_with_what_version_2_held(make_harness: MakeHarness) -> N
     assert (version(harness.url), status.state) == (SCHEMA_VERSION, "ready")
     assert (columns(harness.url), indexes(harness.url)) == (everything, of_all)
     assert harness.repository.content_hash(harness.mappings) == before
-    # its history begins with the last batch, and a file is as old as its resource
+    # its history begins with the last batch, and a file is no younger than its resource
     own = tables(None)
     with harness.repository.reading() as connection:
         assert connection.scalar(sa.select(own.connector_states.c.HistorySince)) == day(2)
@@ -137,7 +137,7 @@ def test_history_begins_with_what_version_2_held(make_harness: MakeHarness) -> N
             dates.join(own.resources, own.resources.c.Id == own.resource_files.c.Resource_Id)
         ).all()
     assert len(pairs) == 4
-    assert all(pair[0] == pair[1] for pair in pairs)
+    assert all(pair[0] <= pair[1] for pair in pairs)
     assert harness.synchronize(batch=harness.publish(ALL, "Complete", dated=day(3))).has_effect
 
 
