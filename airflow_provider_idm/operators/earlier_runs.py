@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from airflow_provider_idm.configuration.names import same
+from airflow_provider_idm.operators.base import IdmOperator
 from airflow_provider_idm.operators.condition import FAILED
 from airflow_provider_idm.operators.order_of_runs import BACKFILL, DatedRun, DayTasks
 from airflow_provider_idm.operators.run import is_templated
@@ -27,10 +28,6 @@ class TurnTasks:
     """
 
     def __init__(self, dag: Any, connector: str) -> None:
-        from airflow_provider_idm.operators.export import ExportTaskOperator
-        from airflow_provider_idm.operators.prepare_synchronization import PrepareSynchronizationTaskOperator
-        from airflow_provider_idm.operators.synchronize import SynchronizeTaskOperator
-
         self.waiting: list[str] = []
         """Those that wait for their turn, of any connector."""
         self._connectors: dict[str, bool] = {}
@@ -39,9 +36,10 @@ class TurnTasks:
         for task in dag.tasks:
             kind = getattr(task, "operator_class", type(task))
             given = _Given(task)
-            if issubclass(kind, (ExportTaskOperator, PrepareSynchronizationTaskOperator)):
+            step = kind.step if issubclass(kind, IdmOperator) else None
+            if step in {"export", "prepare"}:
                 self.waiting.append(task.task_id)
-            if not issubclass(kind, (PrepareSynchronizationTaskOperator, SynchronizeTaskOperator)):
+            if step not in {"prepare", "synchronize"}:
                 continue
             its = given["connector"]
             if isinstance(its, str) and not is_templated(its) and not same(its, connector):
