@@ -7,7 +7,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo ui screenshots test test-executors lint format lock bench bench-parse matrix clean
+.PHONY: help demo ui screenshots test test-executors lint format matrix lock bench bench-parse bench-history bench-backfill clean
 
 VENV := .venv
 EXECUTORS_VENV := .venv-executors
@@ -57,6 +57,12 @@ bench-parse: $(VENV)/.installed-dev ## measure the parsing of 300 jobs, beside D
 
 matrix: $(VENV)/.created ## run the Airflow-side tests with every version of Airflow and Python
 	$(BIN)/python scripts/matrix.py $(ARGS)
+
+bench-history: $(VENV)/.installed-dev ## measure what history costs a Complete with 1 % changes
+	$(BIN)/python -m benchmarks.history $(ARGS)
+
+bench-backfill: $(VENV)/.installed-dev ## backfill 90 days with a real scheduler, and compare each of their states
+	$(BIN)/python -m benchmarks.backfill $(ARGS)
 
 # The second file is a subset of the first: one version of everything, whatever is installed.
 lock: ## resolve the dependencies again (needs uv)
