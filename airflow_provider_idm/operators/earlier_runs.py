@@ -15,6 +15,9 @@ from airflow_provider_idm.operators.run import is_templated
 REFUSED_BEFORE: Final = "refused_before"
 """Key of the XCom of a task that was refused for a wrong order: the run that its own was started before."""
 
+DRY_RUN: Final = "dry_run"
+"""The param of a run that is to change nothing."""
+
 _NOT_LOOKED: Final = frozenset({None, "scheduled", "queued", "running", "up_for_retry", "restarting"})
 """States of a task that has not told yet whether it was its turn."""
 
@@ -33,6 +36,8 @@ class TurnTasks:
         self._connectors: dict[str, bool] = {}
         self.have_dated_folder = False
         """Whether one of the prepares has another folder for every date."""
+        self.offer_dry_run = False
+        """Whether a run may be asked to change nothing."""
         for task in dag.tasks:
             kind = getattr(task, "operator_class", type(task))
             given = _Given(task)
@@ -41,6 +46,7 @@ class TurnTasks:
                 self.waiting.append(task.task_id)
             if step not in {"prepare", "synchronize"}:
                 continue
+            self.offer_dry_run |= DRY_RUN in (given["run_params"] or ())
             its = given["connector"]
             if isinstance(its, str) and not is_templated(its) and not same(its, connector):
                 continue
@@ -75,8 +81,14 @@ class AirflowRuns:
         self._tasks = tasks
 
     def before(self, run: DatedRun) -> DatedRun | None:
-        """Return the run with the next earlier date, of whatever state."""
-        return None if run.date is None else self._last_before(run.date)
+        """Return the run with the next earlier date, of whatever state; dry runs change nothing, and do not count."""
+        date = run.date
+        while date is not None:
+            found = self._last_before(date)
+            if found is None or not (found.is_dry and self._tasks.offer_dry_run):
+                return found
+            date = found.date
+        return None
 
     def after(self, run: DatedRun) -> DatedRun | None:
         """Return the next later one; Airflow only tells the last one before a date, so the time between is halved."""
@@ -140,6 +152,7 @@ def dated_run(run: Any) -> DatedRun:
         state=_text(run.state),
         started=run.start_date,
         cleared=bool(run.clear_number),
+        is_dry=(run.conf or {}).get(DRY_RUN) is True,
     )
 
 

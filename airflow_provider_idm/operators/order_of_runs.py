@@ -29,6 +29,7 @@ class DatedRun:
     :param state: ``queued``, ``running``, ``success`` or ``failed``.
     :param started: when it was last started; None if it has not been.
     :param cleared: whether it was started anew, by a person or a later backfill: its start then tells no order.
+    :param is_dry: whether it was asked for a dry run, as far as its DAG offers one.
     """
 
     run_id: str
@@ -37,6 +38,7 @@ class DatedRun:
     state: str
     started: datetime | None = None
     cleared: bool = False
+    is_dry: bool = False
 
     @property
     def is_backfill(self) -> bool:

@@ -68,6 +68,7 @@ class Airflow:
                 state=state,
                 start_date=None,
                 clear_number=0,
+                conf=None,
             )
             for number, state in sorted(states.items())
         ]

@@ -25,7 +25,13 @@ OPEN = {"prepare": "running", "synchronize": None}
 
 
 def a_run(
-    day: int, state: str, *, started: int | None = None, type_: str = "backfill", cleared: int = 0
+    day: int,
+    state: str,
+    *,
+    started: int | None = None,
+    type_: str = "backfill",
+    cleared: int = 0,
+    **conf: Any,
 ) -> Any:
     """Return a run of a day of March as Airflow tells of it, started so many seconds after noon."""
     return SimpleNamespace(
@@ -35,6 +41,7 @@ def a_run(
         state=state,
         start_date=None if state == "queued" else NOON + timedelta(seconds=started or day),
         clear_number=cleared,
+        conf=conf or None,
     )
 
 
@@ -73,13 +80,18 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(turn, "PATIENCE", 0.2)
     monkeypatch.setattr(turn, "_PAUSE", 0.05)
 
-    def ask(mine: Any, *others: tuple[Any, dict[str, str | None]], folder: str = "/data/{{ ds }}") -> Airflow:
+    def ask(
+        mine: Any,
+        *others: tuple[Any, dict[str, str | None]],
+        folder: str = "/data/{{ ds }}",
+        run_params: frozenset[str] | None = None,
+    ) -> Airflow:
         airflow = Airflow((mine, {"prepare": "running", "synchronize": None}), *others)
         monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", airflow, raising=False)
         with DAG("hr", schedule=None) as dag:
             PrepareSynchronizationTaskOperator(
                 task_id="prepare", connector="HR", synchronization_mode="Complete", sources_directory=folder
-            )
+            ).run_params = run_params
             SynchronizeTaskOperator(task_id="synchronize", connector="HR")
         context: Any = {"dag_run": mine, "dag": dag, "ti": airflow}
         wait_for_turn(context, "HR")
@@ -102,6 +114,15 @@ def test_a_day_waits_without_a_worker_and_says_what_for(ask, caplog: pytest.LogC
 
 def test_a_day_goes_on_when_the_one_before_is_done(ask) -> None:
     assert ask(a_run(5, "running"), (a_run(4, "success"), DONE)).pushed == {}
+
+
+def test_a_dry_run_between_two_days_says_nothing_of_the_days_before_it(ask) -> None:
+    days = (a_run(1, "running"), OPEN), (a_run(2, "success", type_="manual", dry_run=True), DONE)
+
+    with pytest.raises(AirflowRescheduleException):
+        ask(a_run(3, "running", type_="scheduled"), *days, run_params=frozenset({"dry_run"}))
+    # a param of that name which its author's DAG has may mean anything
+    ask(a_run(3, "running", type_="scheduled"), *days)
 
 
 @pytest.mark.parametrize(("folder", "type_"), [("/data", "scheduled"), ("/data", "manual")])
