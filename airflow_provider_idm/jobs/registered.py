@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_idm.hooks.airflow_exceptions import AirflowSkipException
+from airflow_provider_idm.errors import ConfigurationError
+from airflow_provider_idm.hooks.airflow_exceptions import AirflowFailException, AirflowSkipException
 from airflow_provider_idm.jobs.plan import JobError
 from airflow_provider_idm.operators.base import DEFAULT_CONN_ID, IdmOperator
 from airflow_provider_idm.operators.predecessors import EFFECT, check_condition
-from airflow_provider_idm.operators.run_options import read_run_options
+from airflow_provider_idm.operators.run_options import check_run_options, read_run_options
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
@@ -97,13 +98,22 @@ def _check_first(operator: BaseOperator, planned: PlannedTask, run_params: Colle
     def execute(context: Any) -> Any:
         if condition is not None:
             check_condition(condition, context)
-        if is_checked and read_run_options(context, run_params).dry_run:
+        if is_checked and _is_dry_run(context, run_params):
             _skip_dry_run(operator, context)
         return own(context)
 
     vars(operator)["execute"] = execute
     if operator.inherits_from_empty_operator:  # else no worker would run it
         vars(operator)["inherits_from_empty_operator"] = False
+
+
+def _is_dry_run(context: Any, run_params: Collection[str]) -> bool:
+    options = read_run_options(context, run_params)
+    try:
+        check_run_options(context, run_params, options)
+    except ConfigurationError as error:
+        raise AirflowFailException(str(error)) from None
+    return options.dry_run
 
 
 def _skip_dry_run(operator: BaseOperator, context: Any) -> None:

@@ -14,6 +14,8 @@ from airflow_provider_idm.operators.run import dates_of, is_backfill, run_date
 AS_CONFIGURED: Final = "as configured"
 """Value of a param that leaves something to the job."""
 
+_LEFT_TO_THE_JOB: Final = (None, False, "", AS_CONFIGURED)
+
 PLACEHOLDERS: Final = ("ds", "ds_nodash", "ts_nodash")
 """What a folder that is given to a run may have in double braces: nothing else is filled in."""
 
@@ -77,7 +79,7 @@ def read_run_options(context: Mapping[str, Any], offered: Collection[str] | None
         return _NONE
     params = context.get("params") or {}
     values = {name: params.get(name) for name in NAMES if name in offered}
-    given = {name: value for name, value in values.items() if value not in (None, False, "", AS_CONFIGURED)}
+    given = {name: value for name, value in values.items() if value not in _LEFT_TO_THE_JOB}
     options: dict[str, Any] = dict(given)
     if date := given.get("source_date"):
         options["source_date"] = datetime.fromisoformat(date).replace(tzinfo=UTC)
@@ -89,10 +91,16 @@ def check_run_options(
 ) -> None:
     """Check that a run may be asked what it was asked.
 
-    :raises ConfigurationError: if it was given what the DAG does not offer, or what it cannot do.
+    :raises ConfigurationError: if it was given what the DAG does not offer, what Airflow keeps from the tasks, or
+        what it cannot do.
     """
     if offered is None:
         return
+    if kept := list(_kept_from_tasks(context, offered)):
+        raise ConfigurationError(
+            f"This run was given {', '.join(kept)}, but this Airflow keeps params as the DAG has them; nothing was "
+            "done. Set dag_run_conf_overrides_params = True in [core] of its configuration, also where tasks run."
+        )
     if refused := list(_not_offered(context, offered)):
         raise ConfigurationError(
             f"This run was given {', '.join(refused)}, which this DAG does not offer; nothing was done. It offers "
@@ -116,12 +124,19 @@ def check_run_options(
         )
 
 
+def _kept_from_tasks(context: Mapping[str, Any], offered: Collection[str]) -> Iterable[str]:
+    """Return the params that a run was given without Airflow letting its tasks know."""
+    params = context.get("params") or {}
+    return (name for name, value in _given(context).items() if name in offered and params.get(name) != value)
+
+
+def _given(context: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a run was given of the params of generated DAGs, apart from what leaves things to the job."""
+    conf = getattr(context["dag_run"], "conf", None) or {}
+    return {name: conf[name] for name in NAMES if conf.get(name) not in _LEFT_TO_THE_JOB}
+
+
 def _not_offered(context: Mapping[str, Any], offered: Collection[str]) -> Iterable[str]:
     """Return the params of generated DAGs that a run was given although its DAG has no such params."""
-    given = getattr(context["dag_run"], "conf", None) or {}
     own = context["dag"].params
-    return (
-        name
-        for name in NAMES
-        if name not in offered and name not in own and given.get(name) not in (None, False, "", AS_CONFIGURED)
-    )
+    return (name for name in _given(context) if name not in offered and name not in own)

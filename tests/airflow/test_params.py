@@ -353,6 +353,35 @@ def test_a_run_given_what_its_dag_does_not_offer_does_nothing(
     assert told in shown(capfd)
 
 
+def test_where_airflow_keeps_params_from_tasks_a_run_that_was_given_some_does_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    loader = REGISTERED.format(folder=desk.folder) + LOADER.format(more=OPERATORS)
+    jobs = (desk.home.dags / "conf" / "Jobs.xml").read_text(encoding="utf-8")
+    registered = (
+        '  <Job Identifier="Roles" DisplayName_L1="Roles">\n'
+        '    <ComputeRoleModelTask Identifier="R" DisplayName_L1="R" />\n  </Job>\n</ConfigurationFile>'
+    )
+    (desk.home.dags / "conf" / "Jobs.xml").write_text(
+        jobs.replace("</ConfigurationFile>", registered), encoding="utf-8"
+    )
+    dags = vars(desk.home.load(loader))
+    desk.deliver(THREE)
+    monkeypatch.setenv("AIRFLOW__CORE__DAG_RUN_CONF_OVERRIDES_PARAMS", "False")
+
+    own = desk.home.run(dags["Complete"], run_conf={"dry_run": True, "orphans": False})
+    roles = desk.home.run(dags["Roles"], run_conf={"dry_run": True})
+
+    assert own.states == {"P": "failed", "S": "upstream_failed"}
+    assert roles.states == {"R": "failed"}
+    assert desk.manifests == []
+    assert not (desk.folder / "roles").exists()
+    assert (
+        shown(capfd).count("This run was given dry_run, but this Airflow keeps params as the DAG has them")
+        >= 2
+    )
+
+
 def test_a_source_date_is_no_date_of_a_backfill_and_not_to_come() -> None:
     def check(kind: str, date: str) -> None:
         run = SimpleNamespace(run_type=kind, conf={"source_date": date})
