@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_idm.errors import (
     ExchangeError,
@@ -20,6 +19,7 @@ from airflow_provider_idm.errors import (
 from airflow_provider_idm.repository import Repository
 from airflow_provider_idm.synchronization.exchange import Exchange
 from tests.conftest import Databases
+from tests.failing_storage import FailingFileSystem
 from tests.oracle.harness import Harness, expected_snapshot
 from tests.oracle.shapes import HR
 from tests.synchronize.conftest import make_tables
@@ -101,36 +101,6 @@ def test_a_database_that_goes_away_at_any_moment(harness: Harness) -> None:
 
 
 # --------------------------------------------------------------------------------------------------------- storage
-
-
-class FailingFileSystem(MemoryFileSystem):
-    """A storage of which one call fails."""
-
-    protocol = "failing"
-    cachable = False
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.fails_at: int | None = None
-        self.error: Exception = TimeoutError("no answer")
-        self.calls = 0
-
-    def count(self) -> None:
-        self.calls += 1
-        if self.fails_at is not None and self.calls > self.fails_at:
-            raise self.error
-
-
-def _failing(name: str) -> Callable[..., Any]:
-    def call(self: FailingFileSystem, *arguments: Any, **options: Any) -> Any:
-        self.count()
-        return getattr(MemoryFileSystem, name)(self, *arguments, **options)
-
-    return call
-
-
-for _name in ("ls", "exists", "info", "cat_file", "_open", "pipe_file", "put_file"):
-    setattr(FailingFileSystem, _name, _failing(_name))
 
 
 @pytest.fixture
