@@ -34,7 +34,7 @@ def local_files() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if is_full(error):
             where = f" ({error.filename})" if error.filename else ""
             raise ResourcesError(f"the disk is full{where}; make room there") from error
         if error.filename is None:
@@ -44,6 +44,11 @@ def local_files() -> Iterator[None]:
         raise FileAccessError(
             f"{_text(error.filename2 or error.filename)}: {lasting_reason(error)}"
         ) from error
+
+
+def is_full(error: BaseException) -> bool:
+    """Tell whether there is no room left where something was to be written."""
+    return isinstance(error, OSError) and error.errno in _FULL
 
 
 def is_lasting(error: BaseException) -> bool:

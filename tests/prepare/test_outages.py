@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import uuid
 
@@ -21,10 +22,10 @@ SECOND = "id,name,level\n1,Ada,5\n3,Grace,1\n"
     ("error", "expected"),
     [
         (TimeoutError("no answer"), ExchangeUnavailableError),
-        (OSError("connection reset"), ExchangeUnavailableError),
+        (OSError(errno.ENOSPC, "No space left on device"), ExchangeUnavailableError),
         (PermissionError("access denied"), ExchangeError),
     ],
-    ids=["timeout", "reset", "refused"],
+    ids=["timeout", "full", "refused"],
 )
 def test_a_storage_that_goes_away_at_any_moment(
     desk: Desk, error: Exception, expected: type[Exception]

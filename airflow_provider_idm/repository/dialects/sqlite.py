@@ -106,7 +106,7 @@ class SqliteDialect(DatabaseDialect):
         """Tell the errors of SQLite apart by what they say."""
         if type(error).__module__.startswith("adbc_driver_manager"):
             return RepositoryUnavailableError(
-                f"the staging file of {repository} failed ({type(error).__name__})"
+                f"the staging file of {repository} failed ({type(error).__name__}); is there room in the work folder?"
             )
         if not isinstance(error, sqlite3.Error):
             return None

@@ -21,7 +21,7 @@ from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from airflow_provider_idm.errors import ExchangeError, ExchangeUnavailableError, IdmError
-from airflow_provider_idm.local_files import is_lasting, lasting_reason
+from airflow_provider_idm.local_files import is_full, is_lasting, lasting_reason
 from airflow_provider_idm.synchronization.exchange.local import flush, write_whole
 
 if TYPE_CHECKING:
@@ -261,6 +261,10 @@ class Storage:
             if is_lasting(error):
                 raise ExchangeError(
                     f"the exchange cannot be used at {self._place(path)}: {lasting_reason(error)}"
+                ) from error
+            if is_full(error):
+                raise ExchangeUnavailableError(
+                    f"the exchange has no room left for {self._place(path)}; make room there"
                 ) from error
             raise ExchangeUnavailableError(
                 f"the exchange does not answer at {self._place(path)}: {_reason(error)}"
