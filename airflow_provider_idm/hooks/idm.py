@@ -183,6 +183,8 @@ class IdmHook(BaseHook):
 
         Its extra, and before it host, port, login, password and schema, as settings of these names; None without such
         a connection.
+
+        :raises ConfigurationError: if its extra is no JSON object.
         """
         try:
             found = self.get_connection(connection)
@@ -195,7 +197,9 @@ class IdmHook(BaseHook):
             "Password": found.password,
             "Schema": found.schema,
         }
-        return {name: value for name, value in fields.items() if value} | dict(found.extra_dejson)
+        return {name: value for name, value in fields.items() if value} | _extra_of(
+            found, connection, '{"ConnectionString": "…"}'
+        )
 
     def test_connection(self) -> tuple[bool, str]:
         """Tell whether the database and the exchange can be reached and the rolling windows read; nothing is changed."""
@@ -241,18 +245,9 @@ class IdmHook(BaseHook):
 
     @cached_property
     def _extras(self) -> dict[str, Any]:
-        if self._connection is None or not self._connection.extra:
+        if self._connection is None:
             return {}
-        try:
-            is_object = isinstance(json.loads(self._connection.extra), dict)
-        except ValueError:
-            is_object = False
-        if not is_object:  # what it says of the repository must not be passed over
-            raise ConfigurationError(
-                f"The extra of the Airflow connection '{self.idm_conn_id}' is no JSON object; expected one such as "
-                '{"exchange": "/data/idm/exchange"}'
-            )
-        return dict(self._connection.extra_dejson)  # Airflow then masks what is secret in it
+        return _extra_of(self._connection, self.idm_conn_id, '{"exchange": "/data/idm/exchange"}')
 
     def _extra(self, name: str) -> str | None:
         value = self._extras.get(name)
@@ -262,3 +257,21 @@ class IdmHook(BaseHook):
     def _home(self) -> Path:
         home = os.path.expandvars(os.environ.get("AIRFLOW_HOME") or "~/airflow")
         return Path(home).expanduser().absolute() / "idm"
+
+
+def _extra_of(connection: Connection, conn_id: str, example: str) -> dict[str, Any]:
+    """Return the extra of a connection.
+
+    :raises ConfigurationError: if it is no JSON object: what it says must not be passed over.
+    """
+    if not connection.extra:
+        return {}
+    try:
+        is_object = isinstance(json.loads(connection.extra), dict)
+    except ValueError:
+        is_object = False
+    if not is_object:
+        raise ConfigurationError(
+            f"The extra of the Airflow connection '{conn_id}' is no JSON object; expected one such as {example}"
+        )
+    return dict(connection.extra_dejson)  # Airflow then masks what is secret in it

@@ -189,3 +189,16 @@ def test_the_fields_of_an_exporters_connection_are_settings_too(
     ]
     assert (settings.count("Port"), settings.flag("EnableSSL")) == (636, True)
     assert IdmHook().exporter_settings("elsewhere") is None
+
+
+@pytest.mark.parametrize("extra", ["[1, 2]", '"text"'])
+def test_an_exporters_connection_with_an_extra_that_is_no_object_says_so(
+    airflow_home: AirflowHome, monkeypatch: pytest.MonkeyPatch, extra: str
+) -> None:
+    told = json.dumps({"conn_type": "generic", "extra": extra})
+    monkeypatch.setenv("AIRFLOW_CONN_NO_OBJECT", told)
+
+    with pytest.raises(
+        ConfigurationError, match="extra of the Airflow connection 'no_object' is no JSON object"
+    ):
+        IdmHook().exporter_settings("no_object")
