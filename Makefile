@@ -76,7 +76,7 @@ lock: ## resolve the dependencies again (needs uv)
 		--group executors pyproject.toml --output-file requirements-executors.lock
 
 clean: ## remove the virtual environment and everything that was made
-	rm -rf $(VENV) $(EXECUTORS_VENV) .airflow .demo .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) $(EXECUTORS_VENV) .airflow .demo .bench .matrix .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	find airflow_provider_idm benchmarks dags scripts tests -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # A changed lock makes a new environment: what it no longer names must not stay behind.

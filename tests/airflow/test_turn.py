@@ -130,11 +130,14 @@ def test_undated_runs_ask_nothing(ask, folder: str, type_: str) -> None:
     ask(a_run(5, "running", type_=type_), (a_run(4, "running"), OPEN), folder=folder)
 
 
-def test_a_run_without_logical_date_asks_nothing(ask) -> None:
+def test_a_run_without_logical_date_asks_nothing(ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Airflow, "send", lambda _, question: pytest.fail(f"{question} was asked"))
     mine = a_run(5, "running", type_="manual")
     mine.logical_date = None
 
-    wait_for_turn({"dag_run": mine, "dag": SimpleNamespace(tasks=[]), "ti": None}, "HR")  # type: ignore[arg-type]
+    assert ask(mine, (a_run(4, "running"), OPEN)).pushed == {}
+    with pytest.raises(pytest.fail.Exception):
+        ask(a_run(5, "running", type_="manual"), (a_run(4, "running"), OPEN))
 
 
 def test_a_failure_says_what_to_mend_and_how_to_go_on(ask) -> None:
