@@ -42,6 +42,10 @@ def open_object_storage(url: str, idm_conn_id: str) -> Exchange:
         raise
     except AirflowNotFoundException:
         conn_id = rest.partition("@")[0]
+        if ":" in conn_id:  # it may be a password
+            raise ExchangeError(
+                f"{where} has a login before the @; expected the id of an Airflow connection that holds it"
+            ) from None
         raise ExchangeError(
             f"{where} needs the Airflow connection {conn_id!r}, which there is not; add it, or name another before the @"
         ) from None

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_idm.errors import ConfigurationError
+from airflow_provider_idm.errors import ConfigurationError, ExchangeError
+from airflow_provider_idm.hooks import object_storage
+from airflow_provider_idm.hooks.airflow_exceptions import AirflowNotFoundException
 from airflow_provider_idm.hooks.idm import IdmHook
 from airflow_provider_idm.synchronization.export import read_settings
 from tests.airflow.conftest import AirflowHome
@@ -70,6 +72,17 @@ def test_the_extra_names_folders_and_schema(airflow_home: AirflowHome, connectio
         Path("/x/conf"),
     )
     assert hook.database_schema == "idm"
+
+
+def test_a_login_in_the_address_of_the_exchange_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(url: str) -> None:
+        raise AirflowNotFoundException(url)
+
+    monkeypatch.setattr(object_storage, "ObjectStoragePath", missing)
+
+    with pytest.raises(ExchangeError, match="has a login before the @; expected the id") as told:
+        object_storage.open_object_storage("gs://reader:s3cret@bucket/idm", "idm_default")
+    assert "s3cret" not in str(told.value)
 
 
 def test_the_exchange_may_be_a_folder(airflow_home: AirflowHome) -> None:
