@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from airflow_provider_idm.configuration.names import same
+from airflow_provider_idm.errors import TransientError
 from airflow_provider_idm.operators.base import IdmOperator
 from airflow_provider_idm.operators.condition import FAILED
 from airflow_provider_idm.operators.order_of_runs import BACKFILL, DatedRun, DayTasks
@@ -135,12 +136,19 @@ class AirflowRuns:
         question = GetPreviousDagRun(dag_id=self._task.dag_id, logical_date=date, state=state)
         try:
             answer: Any = task_runner.SUPERVISOR_COMMS.send(question)
-        except (AirflowRuntimeError, ServerResponseError):  # the latter in dag.test()
-            if state is not None:
-                raise
-            # Airflow 3.1 cannot tell of a run that has not been started.
+        except (AirflowRuntimeError, ServerResponseError) as error:  # the latter in dag.test()
+            if state is not None or _can_be_told_of_queued_runs():
+                raise TransientError(f"Airflow does not tell which run comes before: {error}") from error
+            # Airflow 3.1 fails over a run that has not been started.
             return DatedRun("", None, BACKFILL, "queued", cleared=True)
         return None if answer.dag_run is None else dated_run(answer.dag_run)
+
+
+def _can_be_told_of_queued_runs() -> bool:
+    """Tell whether Airflow knows how to tell of a run that has not been started."""
+    from airflow.sdk.api.datamodels._generated import DagRun
+
+    return type(None) in get_args(DagRun.model_fields["start_date"].annotation)
 
 
 def dated_run(run: Any) -> DatedRun:

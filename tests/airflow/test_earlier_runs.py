@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_idm.errors import TransientError
+from airflow_provider_idm.operators import earlier_runs
 from airflow_provider_idm.operators.earlier_runs import AirflowRuns, TurnTasks
 from airflow_provider_idm.operators.export import ExportTaskOperator
 from airflow_provider_idm.operators.order_of_runs import DatedRun
@@ -102,19 +105,38 @@ def test_the_next_run_that_was_started_is_found(
     assert airflow.asked <= 60
 
 
-def test_airflow_3_1_fails_where_a_run_has_not_been_started(monkeypatch: pytest.MonkeyPatch) -> None:
+def an_airflow_that_fails(monkeypatch: pytest.MonkeyPatch) -> AirflowRuns:
     from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
     from airflow.sdk.execution_time import task_runner
     from airflow.sdk.execution_time.comms import ErrorResponse
 
-    class Airflow31:
+    class Failing:
         def send(self, question: Any) -> Any:
             raise AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR))
 
-    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Airflow31(), raising=False)
-    runs = AirflowRuns(SimpleNamespace(dag_id="two"), SimpleNamespace())  # type: ignore[arg-type]
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Failing(), raising=False)
+    return AirflowRuns(SimpleNamespace(dag_id="two"), SimpleNamespace())  # type: ignore[arg-type]
 
-    before = runs.before(DatedRun("mine", START, "backfill", "running"))
+
+def test_airflow_3_1_fails_where_a_run_has_not_been_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(earlier_runs, "_can_be_told_of_queued_runs", lambda: False)
+
+    before = an_airflow_that_fails(monkeypatch).before(DatedRun("mine", START, "backfill", "running"))
 
     assert before is not None
     assert (before.state, before.is_backfill, before.is_fresh) == ("queued", True, False)
+
+
+def test_an_airflow_that_does_not_answer_is_asked_again_by_a_retry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(earlier_runs, "_can_be_told_of_queued_runs", lambda: True)
+
+    with pytest.raises(
+        TransientError, match="Airflow does not tell which run comes before: API_SERVER_ERROR"
+    ):
+        an_airflow_that_fails(monkeypatch).before(DatedRun("mine", START, "scheduled", "running"))
+
+
+def test_only_airflow_3_1_fails_so() -> None:
+    can = earlier_runs._can_be_told_of_queued_runs()
+
+    assert can == (not version("apache-airflow-core").startswith("3.1."))
