@@ -90,7 +90,8 @@ def _check_first(operator: BaseOperator, planned: PlannedTask, run_params: Colle
     condition = planned.condition
     # An operator that has the param itself knows what a dry run is; our own do, and what does nothing may do so.
     knows = isinstance(operator, IdmOperator) or operator.inherits_from_empty_operator
-    is_checked = _DRY_RUN in run_params and not (knows or _DRY_RUN in operator.params)
+    # Where the DAG offers no dry runs, one that was asked for all the same must not be done for real.
+    is_checked = not (knows or _DRY_RUN in operator.params)
     if condition is None and not is_checked:
         return
     own = operator.execute

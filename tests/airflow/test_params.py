@@ -353,6 +353,22 @@ def test_a_run_given_what_its_dag_does_not_offer_does_nothing(
     assert told in shown(capfd)
 
 
+@pytest.mark.parametrize("offered", ["False", '["orphans"]'])
+def test_nor_do_operators_of_others_what_was_to_be_a_dry_run(desk: Desk, offered: str) -> None:
+    job = (
+        '<ConfigurationFile><Job Identifier="Roles" DisplayName_L1="Roles">'
+        '<ComputeRoleModelTask Identifier="R" DisplayName_L1="R" /></Job></ConfigurationFile>'
+    )
+    (desk.home.dags / "conf" / "Roles.xml").write_text(job, encoding="utf-8")
+    more = f"{OPERATORS}, params={offered}"
+    dag = vars(desk.home.load(REGISTERED.format(folder=desk.folder) + LOADER.format(more=more)))["Roles"]
+
+    assert desk.home.run(dag, run_conf={"dry_run": True}).states == {"R": "failed"}
+    assert not (desk.folder / "roles").exists()
+    assert desk.home.run(dag).states == {"R": "success"}
+    assert (desk.folder / "roles").exists()
+
+
 def test_where_airflow_keeps_params_from_tasks_a_run_that_was_given_some_does_nothing(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
