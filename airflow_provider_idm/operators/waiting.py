@@ -116,24 +116,21 @@ class WaitingOperator(IdmOperator):
         kept = Waiting(**waiting)
         answer = read_answer(event)
         only_looks = answer is None and event.get("error_type") == "timeout"
-        try:
-            with (
-                self.metrics.measured(goes_on=True),
-                self.errors_as_states(context),
-                self.request(context) as request,
-            ):
-                decision = Decision(request, kept, self.response_timeout)
-                result = decision.take(answer, ask_again=answer is None and not only_looks)
-                if result is None:
+        with self.metrics.measured(goes_on=True):
+            try:
+                with self.errors_as_states(context), self.request(context) as request:
+                    decision = Decision(request, kept, self.response_timeout)
+                    result = decision.take(answer, ask_again=answer is None and not only_looks)
+                    if result is None:
+                        self._wait(kept, context)
+                    self.metrics.waited(kept.asked_at)
+                    return self.conclude(result, request, context)
+            except TransientError as error:
+                if not only_looks or isinstance(error, ResourcesError):
+                    raise
+                self.log.warning("Whether something was decided elsewhere cannot be told now: %s", error)
+                with self.errors_as_states(context):
                     self._wait(kept, context)
-                self.metrics.waited(kept.asked_at)
-                return self.conclude(result, request, context)
-        except TransientError as error:
-            if not only_looks or isinstance(error, ResourcesError):
-                raise
-            self.log.warning("Whether something was decided elsewhere cannot be told now: %s", error)
-            with self.errors_as_states(context):
-                self._wait(kept, context)
 
     def conclude(
         self, result: SynchronizeResult, request: SynchronizeRequest, context: Context

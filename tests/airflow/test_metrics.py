@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.sdk import DAG
 
+from airflow_provider_idm.errors import RepositoryUnavailableError
 from airflow_provider_idm.hooks.airflow_exceptions import (
     AirflowFailException,
     AirflowRescheduleException,
     AirflowSkipException,
     TaskDeferred,
 )
-from airflow_provider_idm.observability.metrics import Metrics
 from airflow_provider_idm.observability import metrics
+from airflow_provider_idm.observability.metrics import Metrics
+from airflow_provider_idm.operators import waiting
+from airflow_provider_idm.operators.decision import Waiting
 from airflow_provider_idm.operators.synchronize import SynchronizeTaskOperator
 
 pytestmark = pytest.mark.airflow
@@ -79,6 +83,33 @@ def test_that_a_task_goes_on_waiting_is_not_told_again(told: Told) -> None:
         raise deferred()
 
     assert told == []
+
+
+def test_a_look_that_fails_while_a_task_goes_on_waiting_is_no_failure(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def does_not_answer(context: Any) -> Any:
+        raise RepositoryUnavailableError("the repository does not answer")
+
+    def wait(*_: Any, **__: Any) -> Any:
+        raise deferred()
+
+    task = SynchronizeTaskOperator(task_id="synchronize", connector="HR")
+    monkeypatch.setattr(task, "request", does_not_answer)
+    monkeypatch.setattr(waiting, "wait", wait)
+    kept = Waiting("b", "c", "c", datetime.now(UTC).isoformat(), None).as_kwargs()
+    context: Any = {"ti": SimpleNamespace(id="1"), "params": {}}
+
+    with pytest.raises(TaskDeferred):
+        task.resume(context, {"error": "no answer", "error_type": "timeout"}, **kept)
+    assert told == []
+
+    with pytest.raises(RepositoryUnavailableError):
+        task.resume(context, {"chosen_options": ["Resume"]}, **kept)
+    assert [(name, tags["state"]) for _, name, _, tags in told] == [
+        ("idm.synchronize.duration", "failed"),
+        ("idm.synchronize.runs", "failed"),
+    ]
 
 
 def test_how_long_a_decision_took_is_told_in_milliseconds(told: Told) -> None:
