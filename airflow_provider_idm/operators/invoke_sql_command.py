@@ -78,7 +78,7 @@ class InvokeSqlCommandTaskOperator(IdmOperator):
         self.encoding = encoding
 
     def works_in_dry_run(self) -> bool:
-        """Tell that a query is run all the same: what it gives may be a source file."""
+        """Tell that a query is run all the same: what it gives may be a source file. What it changes is not kept."""
         return not self.is_not_a_query
 
     def perform(self, context: Context) -> dict[str, Any]:
@@ -94,6 +94,7 @@ class InvokeSqlCommandTaskOperator(IdmOperator):
             isolation=self._isolation(),
             timeout=self.timeout,
             encoding=self._encoding(),
+            is_kept=not self.run_options(context).dry_run,
         )
         database = self._database(hook)
         self.log.info("Running the command on %s.", database.name)

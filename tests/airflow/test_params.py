@@ -574,6 +574,25 @@ def test_a_dry_run_of_everything_there_is(desk: Desk, capfd: pytest.CaptureFixtu
     assert "Skipped: this run is a dry run, and whether BashOperator changes anything is not known" in told
 
 
+def test_what_sql_changes_in_a_dry_run_is_not_kept(desk: Desk) -> None:
+    desk.run("Complete", THREE)
+    sql = """\
+<ConfigurationFile>
+  <Job Identifier="Sql" DisplayName_L1="Sql">
+    <InvokeSqlCommandTask Identifier="Q" DisplayName_L1="Q"
+                          SQLCommand="DELETE FROM UR_Resources; SELECT count(*) AS number FROM UR_Resources" />
+  </Job>
+</ConfigurationFile>
+"""
+    (desk.home.dags / "conf" / "Sql.xml").write_text(sql, encoding="utf-8")
+
+    run = desk.run("Sql", dry_run=True)
+
+    assert run.states == {"Q": "success"}
+    assert (desk.home.work / "ExportOutput" / "Q.csv").read_text(encoding="utf-8") == "number\n0\n"
+    assert desk.persons == ["1", "2", "3"]
+
+
 # ------------------------------------------------------------------------------------------------- exports, sources
 
 

@@ -36,6 +36,7 @@ class Command:
     :param isolation: an isolation level of SQL, in words.
     :param timeout: seconds that each statement may take; 0 for as long as it needs.
     :param encoding: of the files.
+    :param is_kept: whether what the statements change is kept; otherwise it is rolled back.
     """
 
     what: str
@@ -45,6 +46,7 @@ class Command:
     isolation: str | None = None
     timeout: int = 0
     encoding: str = "utf-8"
+    is_kept: bool = True
 
 
 def run_command(database: Database, command: Command) -> tuple[ExportedFile, ...]:
@@ -66,7 +68,8 @@ def run_command(database: Database, command: Command) -> tuple[ExportedFile, ...
             begin(session, command.isolation, command.what, snapshot=False)
             made = _run_all(session, statements, command, staging)
             _check_former(command, len(made))
-            commit(session, command.what)
+            if command.is_kept:
+                commit(session, command.what)
         return tuple(replace(file, path=file.path.replace(folder / file.path.name)) for file in made)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
