@@ -23,7 +23,8 @@ from airflow_provider_idm.assets.uri import (
     sanitize_uri,
     synchronized,
 )
-from airflow_provider_idm.observability.lineage.names import file_name, table_name
+from airflow_provider_idm.observability.lineage.facts import SynchronizeFacts
+from airflow_provider_idm.observability.lineage.names import Name, file_name, table_name
 from airflow_provider_idm.observability.outlet import extra_of
 from airflow_provider_idm.observability.told import LONGEST_LIST, short_counts, shortened
 from airflow_provider_idm.operators.synchronize import SynchronizeTaskOperator
@@ -308,3 +309,11 @@ def test_tables_are_called_as_openlineage_calls_them(
     url: str, schema: str | None, expected: tuple[str, str]
 ) -> None:
     assert tuple(table_name(url, schema, "UR_Resources")) == expected
+
+
+def test_what_lineage_knows_shows_no_password() -> None:
+    url = "postgresql+psycopg://idm:s3cret@db/idm"
+    facts = SynchronizeFacts(SimpleNamespace(), Name("file", "/x"), url, None, "idm_default")  # type: ignore[arg-type]
+
+    assert facts.repository == url
+    assert "s3cret" not in repr(facts)

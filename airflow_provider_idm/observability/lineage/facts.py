@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airflow_provider_idm.observability.lineage.names import Name, file_name
@@ -42,14 +42,14 @@ class SynchronizeFacts:
     """What a synchronize knows.
 
     :param batches: the connector's folder of the exchange.
-    :param repository: SQLAlchemy URL of the repository, and ``schema`` its database schema.
+    :param repository: SQLAlchemy URL of the repository with its password, and ``schema`` its database schema.
     :param manifests: of the batches that it is to process, or has processed.
     :param result: what it did; None as long as that is nothing.
     """
 
     mappings: ConnectorMappings
     batches: Name
-    repository: str
+    repository: str = field(repr=False)
     schema: str | None
     idm_conn_id: str
     manifests: tuple[Manifest, ...] = ()
