@@ -36,7 +36,8 @@ _PARAMS: Final[Mapping[str, Param]] = {
     ),
     "allow_backwards": _switch(
         "Allow an earlier date",
-        "Apply changes that are dated before the last ones applied. Off: that is refused.",
+        "Apply changes that are dated before the last ones applied. Off: that is refused. Files that are older than "
+        "what was prepared last are refused in any case.",
     ),
     "orphans": _switch(
         "Save orphans",

@@ -39,9 +39,10 @@ class CreateDatabaseViewsTaskOperator(IdmOperator):
         """Tell that there is nothing to do: the repository must not change."""
         return False
 
-    def perform(self, context: Context) -> dict[str, list[str]]:
-        """Make the views; return their names."""
+    def perform(self, context: Context) -> dict[str, Any]:
+        """Make the views; return their names, of many the first."""
         from airflow_provider_idm.configuration.concerns import read_connectors
+        from airflow_provider_idm.observability.told import shortened
 
         dates = self._dates()
         hook = self.hook()
@@ -51,7 +52,11 @@ class CreateDatabaseViewsTaskOperator(IdmOperator):
         # Whether they had to be made or were there already: who comes next may use them.
         self.tell_effect(context, True)
         self.log.info("%s.", result.as_text())
-        return result.as_dict()
+        told = result.as_dict()
+        for what in ("created", "replaced", "dropped"):
+            if told[what]:
+                self.log.info("%s: %s", what.capitalize(), ", ".join(told[what]))
+        return shortened(told)
 
     def _dates(self) -> list[datetime] | None:
         from airflow_provider_idm.repository.moments import as_moment
