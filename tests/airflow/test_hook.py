@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -204,6 +205,10 @@ def test_the_fields_of_an_exporters_connection_are_settings_too(
     assert IdmHook().exporter_settings("elsewhere") is None
 
 
+@pytest.mark.skipif(
+    version("apache-airflow").startswith("3.1."),
+    reason="Airflow 3.1 itself refuses such a connection: it is one that is missing",
+)
 @pytest.mark.parametrize("extra", ["[1, 2]", '"text"'])
 def test_an_exporters_connection_with_an_extra_that_is_no_object_says_so(
     airflow_home: AirflowHome, monkeypatch: pytest.MonkeyPatch, extra: str
