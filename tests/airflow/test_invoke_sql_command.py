@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -261,7 +262,9 @@ def test_an_export_goes_through_the_hook_of_the_airflow_connection(
     def export(**options: Any) -> dict[str, Any]:
         task = ExportTaskOperator(task_id="export", connection="HR-Persons", **options)
         instance = TaskInstance()
-        done: dict[str, Any] = task.execute({"ti": instance})
+        run = SimpleNamespace(logical_date=None, run_type="manual")
+        context: Any = {"ti": instance, "dag_run": run, "dag": SimpleNamespace(tasks=[task])}
+        done: dict[str, Any] = task.execute(context)
         return done | instance.xcoms
 
     assert export(ignore_cookie_file=True)["rows"] == 2
