@@ -237,6 +237,12 @@ def test_a_job_asks_a_database_and_prepares_what_it_said(
 # ------------------------------------------------------------------------------------------------- exports
 
 
+def a_run_of(task: Any, instance: TaskInstance) -> Any:
+    """Return the context of a task in a run that was triggered by hand."""
+    run = SimpleNamespace(logical_date=None, run_type="manual")
+    return {"ti": instance, "dag_run": run, "dag": SimpleNamespace(tasks=[task])}
+
+
 def test_an_export_goes_through_the_hook_of_the_airflow_connection(
     hr_db: str,
     airflow_home: AirflowHome,
@@ -262,9 +268,7 @@ def test_an_export_goes_through_the_hook_of_the_airflow_connection(
     def export(**options: Any) -> dict[str, Any]:
         task = ExportTaskOperator(task_id="export", connection="HR-Persons", **options)
         instance = TaskInstance()
-        run = SimpleNamespace(logical_date=None, run_type="manual")
-        context: Any = {"ti": instance, "dag_run": run, "dag": SimpleNamespace(tasks=[task])}
-        done: dict[str, Any] = task.execute(context)
+        done: dict[str, Any] = task.execute(a_run_of(task, instance))
         return done | instance.xcoms
 
     assert export(ignore_cookie_file=True)["rows"] == 2
@@ -310,7 +314,7 @@ def test_the_airflow_connection_of_the_same_name_may_be_the_database_itself(
         configuration=str(configuration),
         sources_directory=str(configuration / "out"),
     )
-    task.execute({"ti": TaskInstance()})
+    task.execute(a_run_of(task, TaskInstance()))
 
     assert (configuration / "out" / "HR-Persons.csv").read_text(encoding="utf-8") == "id\n1\n2\n"
 
