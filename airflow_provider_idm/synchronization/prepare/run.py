@@ -85,7 +85,10 @@ class _Prepare:
         self._store.settle(manifests)
         self._exports.settle(manifests)
         if (published := published_before(self._request, self._channel)) is not None:
-            _log.info("this task instance published batch %s already", published.batch)
+            _log.info(
+                "this task instance published batch %s already; the sources are not read again",
+                published.batch,
+            )
             return PrepareResult(published, reused=True)
         self._check_readiness(manifests)
         now = datetime.now(UTC)
