@@ -33,7 +33,7 @@ screenshots: $(VENV)/.installed-dev ## take the pictures of docs/images anew (ne
 	$(BIN)/python scripts/screenshots.py $(ARGS)
 
 test: $(VENV)/.installed-dev ## run all tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)
 
 # Their own environment: what the executors and the S3 storage bring along does not fit what development has.
 test-executors: $(EXECUTORS_VENV)/.installed ## run one job with three executors, on several machines (needs redis-server)

@@ -214,7 +214,7 @@ def _run(cell: Cell, wheel: Path, options: argparse.Namespace) -> Verdict:
         return Verdict(cell, False, versions, "could not be installed", time.monotonic() - begun)
     if options.install_only:
         return Verdict(cell, True, versions, "installed", time.monotonic() - begun)
-    arguments = options.pytest or [*TESTS, "-n", "2", "--dist", "loadgroup"]
+    arguments = options.pytest or [*TESTS, "-n", "2", "--dist", "loadscope"]
     done = _call(
         [str(environment / "bin" / "python"), "-m", "pytest", "-q", f"--junit-xml={report}", *arguments],
         cwd=ROOT,

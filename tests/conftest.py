@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, settings
+from xdist.scheduler import LoadScopeScheduling
 
 _COMMON: dict[str, Any] = {
     "deadline": None,
@@ -34,6 +35,20 @@ settings.register_profile("fast", max_examples=3, phases=[Phase.explicit, Phase.
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 DATABASES = ("sqlite", "postgresql")
+TOGETHER = ("tests/system/", "tests/export/ldap/test_directory.py")
+"""What runs in one process of a parallel test run: it shares a server that is slow to start."""
+
+
+class Together(LoadScopeScheduling):
+    """Gives each process one test after another, but all that belong together to the same one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((place for place in TOGETHER if nodeid.startswith(place)), nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Distribute the tests over the processes (``pytest -n 2``)."""
+    return Together(config, log)
 
 
 class Databases:

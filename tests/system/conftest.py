@@ -21,12 +21,11 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run all that share the Airflow in one process of the test run."""
+    """Mark what needs an Airflow; ``tests/conftest.py`` has all of it run in one process."""
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.airflow)
             item.add_marker(pytest.mark.slow)
-            item.add_marker(pytest.mark.xdist_group("system"))
 
 
 @pytest.fixture(scope="session")

@@ -123,14 +123,18 @@ class Office:
 
     def lineage(self, run: DagRun, kind: str) -> tuple[list[str], list[list[str]]]:
         """Return what OpenLineage was told of a run's synchronize: names of inputs, namespaces and names of outputs."""
-        lines = (self.stack.home / "lineage.jsonl").read_text(encoding="utf-8").splitlines()
-        found = [
-            event
-            for event in map(json.loads, lines)
-            if (event["job"]["name"], event["eventType"]) == ("assets_written.synchronize", kind)
-            and event["run"]["facets"]["airflow"]["dagRun"]["run_id"] == run.run_id
-        ]
-        event = found[0]
+        file = self.stack.home / "lineage.jsonl"
+
+        def found() -> list[dict[str, Any]]:
+            return [
+                event
+                for event in map(json.loads, file.read_text(encoding="utf-8").splitlines())
+                if (event["job"]["name"], event["eventType"]) == ("assets_written.synchronize", kind)
+                and event["run"]["facets"]["airflow"]["dagRun"]["run_id"] == run.run_id
+            ]
+
+        # told by a process of its own, which may still be at it when the task has ended
+        event = self.stack.wait_for(f"an event {kind} of {run.run_id}", found)[0]
         return [d["name"] for d in event["inputs"]], [[d["namespace"], d["name"]] for d in event["outputs"]]
 
     def downstream(self) -> list[str]:

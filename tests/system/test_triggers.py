@@ -145,6 +145,10 @@ def test_a_run_from_the_command_line(desk: Desk) -> None:
             check=False,
         )
 
+    api = desk.stack.client("uwe")
+    paused = {"is_paused": False}
+    desk.stack.wait_for("the DAG", lambda: api.patch("/api/v2/dags/triggers", json=paused).status_code == 200)
+
     # when a dry run with them is triggered
     refused = trigger(dry_run="yes")
     done = trigger(dry_run=True, sources_directory=f"{desk.folder}/mended")
@@ -153,7 +157,6 @@ def test_a_run_from_the_command_line(desk: Desk) -> None:
     assert refused.returncode != 0
     assert "Invalid input for param dry_run" in refused.stdout + refused.stderr
     assert done.returncode == 0, done.stdout + done.stderr
-    api = desk.stack.client("uwe")
     url = "/api/v2/dags/triggers/dagRuns/by_command"
     state = desk.stack.wait_for(
         "the run", lambda: (s := api.get(url).json().get("state")) in {"success", "failed"} and s

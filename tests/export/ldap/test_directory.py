@@ -22,8 +22,6 @@ from tests.export.ldap import company
 from tests.export.ldap.conftest import Office
 from tests.export.ldap.slapd import ADMIN, PASSWORD, SUFFIX, Slapd
 
-pytestmark = pytest.mark.xdist_group("slapd")
-
 ENTRIES = [
     "entryUUID",
     "dn",
