@@ -35,7 +35,7 @@ settings.register_profile("fast", max_examples=3, phases=[Phase.explicit, Phase.
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 DATABASES = ("sqlite", "postgresql")
-TOGETHER = ("tests/system/", "tests/export/ldap/test_directory.py")
+TOGETHER = ("tests/system/", "tests/executors/", "tests/export/ldap/test_directory.py")
 """What runs in one process of a parallel test run: it shares a server that is slow to start."""
 
 

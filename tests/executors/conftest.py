@@ -33,7 +33,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             continue
         item.add_marker(pytest.mark.airflow)
         item.add_marker(pytest.mark.slow)
-        item.add_marker(pytest.mark.xdist_group("executors"))
         if missing:
             item.add_marker(pytest.mark.skip(reason=f"needs {', '.join(missing)}: make test-executors"))
 
