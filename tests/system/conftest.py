@@ -38,6 +38,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, postgresql_databases: Databa
     lineage = {"type": "file", "log_file_path": str(home / "lineage.jsonl"), "append": True}
     environment = {
         "AIRFLOW__OPENLINEAGE__SELECTIVE_ENABLE": "True",
+        "AIRFLOW__OPENLINEAGE__EXECUTION_TIMEOUT": "120",  # by default a busy machine loses events after 10 s
         "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(lineage),
     }
     with Stack(home, database=database, users=USERS, environment=environment).running() as running:

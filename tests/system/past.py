@@ -152,6 +152,7 @@ class Past:
     def backfill(self, first: int, last: int, *arguments: str) -> Past:
         """Create a backfill of some days in a shell; then let the DAG run."""
         self.wait_for_dag()
+        self._wait_for_backfill()
         command = ["backfill", "create", "--dag-id", self.name]
         dates = ["--from-date", str(day(first)), "--to-date", str(day(last))]
         done = subprocess.run(
@@ -169,6 +170,16 @@ class Past:
     def wait_for_dag(self) -> None:
         url = f"/api/v2/dags/{self.name}"
         self.stack.wait_for(f"DAG {self.name}", lambda: self._api.get(url).status_code == 200)
+
+    def _wait_for_backfill(self) -> None:
+        """Wait until the scheduler has seen, as it does every 30 seconds, that an earlier backfill has ended."""
+        query = {"dag_id": self.name}
+
+        def ended() -> bool:
+            backfills = self._api.get("/api/v2/backfills", params=query).json()["backfills"]
+            return all(backfill["completed_at"] for backfill in backfills)
+
+        self.stack.wait_for(f"the end of the earlier backfill of {self.name}", ended)
 
     def unpause(self) -> None:
         assert self._api.patch(f"/api/v2/dags/{self.name}", json={"is_paused": False}).status_code == 200
