@@ -6,7 +6,6 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import typer
@@ -83,6 +82,8 @@ for _name, _function, _line in COMMANDS:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import PackageNotFoundError, version
+
         try:
             typer.echo(f"idm {version('airflow-provider-idm')}")
         except PackageNotFoundError:

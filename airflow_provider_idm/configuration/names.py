@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import Final, Protocol, TypeVar
 
@@ -74,9 +74,17 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 
 @lru_cache(maxsize=64)  # where one element is missing, many refer to it
 def _nearest(name: str, names: tuple[str, ...]) -> str | None:
-    by_key = {candidate.casefold(): candidate for candidate in names}
-    found = difflib.get_close_matches(name, by_key, n=1, cutoff=_ALIKE)
-    return by_key[found[0]] if found else None
+    matcher = SequenceMatcher(b=name)
+    best, nearest_key, found = _ALIKE, "", None
+    for candidate in names:
+        key = candidate.casefold()
+        matcher.set_seq1(key)
+        # From the cheapest bound to the ratio itself: most candidates cannot be better than one that was seen before.
+        if matcher.real_quick_ratio() < best or matcher.quick_ratio() < best:
+            continue
+        if (alike := (matcher.ratio(), key)) >= (best, nearest_key):
+            (best, nearest_key), found = alike, candidate
+    return found
 
 
 def suggestion(name: str, names: Iterable[str]) -> str:
