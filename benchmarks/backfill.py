@@ -32,7 +32,7 @@ from airflow_provider_idm.repository import Repository
 from airflow_provider_idm.synchronization.exchange import Exchange
 from airflow_provider_idm.synchronization.prepare import PrepareRequest, prepare
 from airflow_provider_idm.synchronization.synchronize import SynchronizeRequest, synchronize
-from benchmarks.run import postgresql
+from benchmarks.servers import postgresql
 from tests.airflow.conftest import CONFIGURATION
 from tests.airflow.stack import Stack
 

@@ -17,8 +17,10 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from benchmarks.commands import Bench
+from benchmarks.job import CONNECTOR
 from benchmarks.measure import Cost
-from benchmarks.run import CONNECTOR, Bench, postgresql
+from benchmarks.servers import postgresql
 
 WITHOUT = "--no-history"
 

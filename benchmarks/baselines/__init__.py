@@ -1,0 +1,1 @@
+"""How others come to the same end state: what our own steps are measured against."""
