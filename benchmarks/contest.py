@@ -32,6 +32,8 @@ SQLITE = "sqlite"
 PREPARES = (PREPARE, PREPARE_INCREMENTAL)
 CYCLE = (INITIAL, NO_CHANGES, PLAN, RAW, COMPLETE, INCREMENTAL)
 """From an empty database to the first snapshot, to the second, and back."""
+FEW = 20
+"""Modules that may be loaded in a timed call: more should have been loaded before."""
 MOVES = (INITIAL, NO_CHANGES, COMPLETE, INCREMENTAL)
 
 
@@ -163,6 +165,8 @@ class Contest:
         if job.step in self.steps or job.step in {COMPLETE, INITIAL}:
             self.runs.append(run)
         tell(run)
+        if told["imported"] > FEW:
+            print(f"{run.contender} imported {told['imported']} modules meanwhile", file=sys.stderr)
 
 
 def tell(run: Run) -> None:

@@ -31,6 +31,9 @@ DLT = ROOT / ".bench" / "dlt"  # not in the environment: nothing else needs it
 BASELINES = (
     Baseline("duckdb_prepare", FILES),
     Baseline("hand_sql_postgresql", POSTGRESQL),
+    Baseline("dlt_merge", POSTGRESQL, pairs=3, folder=DLT),
+    Baseline("pandas_to_sql", POSTGRESQL, pairs=1),
+    Baseline("hand_sql_sqlite", SQLITE),
 )
 """All there are; a slow one takes part in the first pairs only."""
 NONE = "none"
