@@ -26,7 +26,7 @@ os.environ.update(
     {
         "RUNTIME__DLTHUB_TELEMETRY": "false",
         "RUNTIME__LOG_LEVEL": "ERROR",
-        "NORMALIZE__WORKERS": "2",
+        "PROVIDERS__ENABLE_AIRFLOW_SECRETS": "false",  # else it loads the Airflow that is in the environment
         "LOAD__WORKERS": "2",
         "DATA_WRITER__FILE_MAX_ITEMS": "500000",
     }
@@ -38,6 +38,11 @@ if TYPE_CHECKING:
     from benchmarks.job import Job
 
 IMPORTED = (
+    "adbc_driver_postgresql.dbapi",
+    "dlt._workspace._plugins",
+    "dlt.common.libs.pyarrow",
+    "dlt.common.libs.sql_alchemy_compat",
+    "dlt.sources.helpers.requests",
     "dlt.destinations.impl.postgres.postgres",
     "dlt.extract.extract",
     "dlt.load.load",
@@ -46,6 +51,8 @@ IMPORTED = (
 """What it imports when it is first used; it reads its settings then."""
 DATASET = "bench"
 BLOCK = 32 << 20
+WORTH_ANOTHER = 200 << 20
+"""Bytes of a file from which a second process to normalize it is worth its start."""
 FILES = {
     **{of.identifier: (["pk"], ["pk", *of.values]) for of in ENTITY_TYPES},
     ASSOCIATION: (["g", "m"], ["g", "m"]),
@@ -58,6 +65,8 @@ def ready(job: Job) -> Callable[[], Any]:
     if job.step == "deploy":
         return dict
     os.environ["DLT_DATA_DIR"] = job.output
+    size = max(file.stat().st_size for file in Path(job.clean).iterdir())
+    os.environ["NORMALIZE__WORKERS"] = "2" if size > WORTH_ANOTHER else "1"
     for name in IMPORTED:
         importlib.import_module(name)
     return lambda: merge(importlib.import_module("dlt"), job)

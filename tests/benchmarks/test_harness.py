@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.arena import Arena
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -97,22 +99,71 @@ def test_the_data_is_as_untidy_as_real_extracts_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_run_goes_through_every_mode(tmp_path: Path) -> None:
-    printed = benchmarks("run", "--entries", "1000", "--folder", str(tmp_path), "--json")
+def test_the_run_goes_through_every_step(tmp_path: Path) -> None:
+    """The counts of every step are checked against the data by the run itself."""
+    report = tmp_path / "report.json"
 
-    steps = json.loads(printed)["steps"]
-    assert [step["name"] for step in steps] == [
-        "prepare Initial",
-        "synchronize Initial",
-        "prepare Complete, changes",
-        "synchronize Complete, changes",
-        "prepare Incremental, changes",
-        "synchronize Incremental, changes",
-        "prepare Complete, no changes",
-        "synchronize Complete, no changes",
+    printed = benchmarks(
+        *(
+            "run",
+            "--entries",
+            "600",
+            "--pairs",
+            "1",
+            "--databases",
+            "sqlite",
+            "--folder",
+            str(tmp_path / "bench"),
+        ),
+        *("--baselines", "duckdb_prepare,hand_sql_sqlite", "--json", str(report)),
+    )
+
+    found = json.loads(report.read_text(encoding="utf-8"))
+    ours, duckdb, sql = "ours", "duckdb_prepare", "hand_sql_sqlite"
+    assert [(line["section"], line["step"], line["contender"]) for line in found["results"]] == [
+        ("files", "prepare", ours),
+        ("files", "prepare", duckdb),
+        ("files", "prepare-incremental", ours),
+        ("files", "prepare-incremental", duckdb),
+        ("sqlite", "initial", ours),
+        ("sqlite", "initial", sql),
+        ("sqlite", "nochange", ours),
+        ("sqlite", "nochange", sql),
+        ("sqlite", "plan", ours),
+        ("sqlite", "complete", ours),
+        ("sqlite", "complete", sql),
+        ("sqlite", "raw", ours),
+        ("sqlite", "raw", sql),
+        ("sqlite", "incremental", ours),
+        ("sqlite", "incremental", sql),
     ]
-    assert all(step["rows"] > 0 and step["seconds"] > 0 and step["peak_mib"] > 10 for step in steps)
-    assert list(tmp_path.iterdir()) == []
+    assert all(line["median"] > 0 and line["peak_bytes"] > 10 << 20 for line in found["results"])
+    assert found["settings"]["sqlite"]["synchronous"] == "full"
+    assert all(f"{line['median']:.2f}" in printed for line in found["results"])
+    assert list((tmp_path / "bench").iterdir()) == []
+
+
+def test_the_baseline_makes_the_files_that_prepare_makes(tmp_path: Path) -> None:
+    """Given the same sources, plain DuckDB and prepare write the same rows in the same order."""
+    arena = Arena(tmp_path / "arena", 600, 1)
+    arena.prepare_batches()
+    place = arena.scratch("plain")
+
+    for step, batch in (("prepare", "nochange"), ("prepare-incremental", "incremental")):
+        arena.do(arena.preparing_plainly("duckdb_prepare", step, place))
+
+        ours = sorted(arena.clean(batch).glob("*.sorted.*"))
+        assert [path.suffix for path in ours] == [".csv" if step == "prepare" else ".delta"] * 3
+        for path in ours:
+            assert clean_rows(place / "clean" / path.name) == clean_rows(path)
+
+
+def clean_rows(path: Path) -> list[list[str]]:
+    """Return the rows, of a delete the key alone: what else stands there does not matter."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        header, *found = list(csv.reader(stream))
+    keys = 3 if "key1" in header else 2
+    return [header, *([*row[:keys]] if row[0] == "delete" else row for row in found)]
 
 
 @pytest.mark.slow
