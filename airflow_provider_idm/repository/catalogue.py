@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, MetaData, Row, Table, func, insert, inspect, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    MetaData,
+    RowMapping,
+    Table,
+    func,
+    insert,
+    inspect,
+    select,
+    update,
+)
 from sqlalchemy.schema import CreateIndex, Index
 
 from airflow_provider_idm.configuration.mappings import ConnectorMappings, MappedAssociation
@@ -98,7 +111,7 @@ def _count_alone(connection: Connection, tables: Tables) -> None:
 
 def _catalogue(writer: _Writer, mappings: ConnectorMappings) -> Catalogue:
     connection, tables = writer.connection, writer.tables
-    connector = writer.put(tables.connectors, mappings.connector.identifier, {})
+    connector = writer.put_connector(mappings.connector.identifier)
     entity_types, properties = writer.put_entity_types(mappings, connector)
     associations = writer.put_associations(mappings, connector, entity_types)
     mapped = {associations[a.identifier.casefold()] for a in mappings.associations}
@@ -133,6 +146,14 @@ class _NotStoredError(Exception):
     """Something would have to be written."""
 
 
+_Key = tuple[int | None, str]
+
+
+def _key(row: Mapping[str, Any] | RowMapping) -> _Key:
+    """Return what a row is found by: its identifier in any case, and of a property its entity type."""
+    return row.get("EntityType_Id"), row["Identifier"].casefold()
+
+
 class _Writer:
     """Writes identifiers; an unchanged row is not written again.
 
@@ -144,77 +165,83 @@ class _Writer:
         self.tables = tables
         self._writes = writes
 
-    def put(self, table: Table, identifier: str, values: Mapping[str, Any], **scope: int) -> int:
-        """Insert or update the row of an identifier, and return its number."""
-        row = self.stored(table, identifier, scope)
-        if row is not None:
-            wanted = {"Identifier": identifier, **values}
-            if any(row._mapping[name] != value for name, value in wanted.items()):  # noqa: SLF001 - public API
-                self._require_writing()
-                self.connection.execute(update(table).where(table.c.Id == row.Id).values(**wanted))
-            return int(row.Id)
-        self._require_writing()
-        number = self.highest(table) + 1
-        self.connection.execute(insert(table).values(Id=number, Identifier=identifier, **values, **scope))
-        return number
+    def put(
+        self, table: Table, rows: Iterable[Mapping[str, Any]], *among: ColumnElement[bool]
+    ) -> dict[_Key, int]:
+        """Insert or update rows, and return their numbers.
 
-    def stored(self, table: Table, identifier: str, scope: Mapping[str, int]) -> Row[Any] | None:
-        """Return the row of an identifier, or None."""
-        where = [table.c[name] == value for name, value in scope.items()]
-        rows = self.connection.execute(select(table).where(*where))
-        return next((r for r in rows if r.Identifier.casefold() == identifier.casefold()), None)
+        :param among: where to look for them; in the whole table by default.
+        """
+        wanted = {_key(row): row for row in rows}
+        found = self.connection.execute(select(table).where(*among)).mappings()
+        stored = {key: row for row in found if (key := _key(row)) in wanted}
+        changed = {
+            row["Id"]: wanted[key]
+            for key, row in stored.items()
+            if any(row[name] != value for name, value in wanted[key].items())
+        }
+        numbers = {key: int(row["Id"]) for key, row in stored.items()}
+        missing = [key for key in wanted if key not in stored]
+        if missing:
+            numbers |= zip(missing, itertools.count(self.highest(table) + 1))
+        self.write(table, changed, [{"Id": numbers[key], **wanted[key]} for key in missing])
+        return numbers
+
+    def write(
+        self, table: Table, changed: Mapping[int, Mapping[str, Any]], new: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Write rows, those that are there already by their number."""
+        if not self._writes and (changed or new):
+            raise _NotStoredError
+        for number, values in changed.items():
+            self.connection.execute(update(table).where(table.c.Id == number).values(**values))
+        if new:
+            self.connection.execute(insert(table), new)
 
     def highest(self, table: Table) -> int:
         """Return the highest number that was given."""
         return int(self.connection.scalar(select(func.max(table.c.Id))) or 0)
 
-    def _require_writing(self) -> None:
-        if not self._writes:
-            raise _NotStoredError
+    def put_connector(self, identifier: str) -> int:
+        """Store a connector."""
+        return self.put(self.tables.connectors, [{"Identifier": identifier}])[None, identifier.casefold()]
 
     def put_entity_types(
         self, mappings: ConnectorMappings, connector: int
     ) -> tuple[dict[str, int], dict[tuple[str, str], int]]:
         """Store entity types and their properties."""
-        entity_types: dict[str, int] = {}
-        properties: dict[tuple[str, str], int] = {}
-        for entity_type in mappings.metadata:
-            key = entity_type.identifier.casefold()
-            number = self.put(self.tables.entity_types, entity_type.identifier, {"Connector_Id": connector})
-            entity_types[key] = number
-            for item in entity_type.properties:
-                properties[key, item.identifier.casefold()] = self.put(
-                    self.tables.entity_properties,
-                    item.identifier,
-                    {"Type": int(item.type), "TargetColumnIndex": item.target_column_index},
-                    EntityType_Id=number,
-                )
-        return entity_types, properties
+        types = ({"Identifier": e.identifier, "Connector_Id": connector} for e in mappings.metadata)
+        entity_types = {key: number for (_, key), number in self.put(self.tables.entity_types, types).items()}
+        properties = (
+            {
+                "EntityType_Id": entity_types[entity_type.identifier.casefold()],
+                "Identifier": item.identifier,
+                "Type": int(item.type),
+                "TargetColumnIndex": item.target_column_index,
+            }
+            for entity_type in mappings.metadata
+            for item in entity_type.properties
+        )
+        table = self.tables.entity_properties
+        numbers = self.put(table, properties, table.c.EntityType_Id.in_(entity_types.values()))
+        names = {number: key for key, number in entity_types.items()}
+        return entity_types, {
+            (names[entity_type], key): number
+            for (entity_type, key), number in numbers.items()
+            if entity_type is not None
+        }
 
     def put_associations(
         self, mappings: ConnectorMappings, connector: int, entity_types: Mapping[str, int]
     ) -> dict[str, int]:
         """Store associations."""
         by_identifier = {a.identifier.casefold(): a for a in mappings.association_metadata}
-        numbers = {}
-        for mapped in mappings.associations:
-            association: EntityAssociation = by_identifier[mapped.identifier.casefold()]
-            numbers[mapped.identifier.casefold()] = self.put(
-                self.tables.entity_associations,
-                association.identifier,
-                {
-                    "Connector_Id": connector,
-                    "EntityType1_Id": entity_types[association.property1.entity_type.casefold()],
-                    "EntityType2_Id": entity_types[association.property2.entity_type.casefold()],
-                    "Property1": association.property1.property,
-                    "Property2": association.property2.property,
-                    "IsProperty1Collection": association.is_property1_collection,
-                    "IsProperty2Collection": association.is_property2_collection,
-                    "Navigation1": mapped.navigation1,
-                    "Navigation2": mapped.navigation2,
-                },
-            )
-        return numbers
+        rows = (
+            _association_row(by_identifier[mapped.identifier.casefold()], mapped, connector, entity_types)
+            for mapped in mappings.associations
+        )
+        numbers = self.put(self.tables.entity_associations, rows)
+        return {key: number for (_, key), number in numbers.items()}
 
     def index_navigations(self, associations: Iterable[MappedAssociation]) -> None:
         """Index the reference columns in use, so that what points at a resource is found at once."""
@@ -241,15 +268,29 @@ class _Pretender(_Writer):
 
     def __init__(self, connection: Connection, tables: Tables) -> None:
         super().__init__(connection, tables, writes=False)
-        self._given: dict[str, int] = {}
 
-    def put(self, table: Table, identifier: str, values: Mapping[str, Any], **scope: int) -> int:
-        """Return the number that the row of an identifier has, or would have."""
-        del values
-        row = self.stored(table, identifier, scope)
-        if row is not None:
-            return int(row.Id)
-        # Far from what others may be given before the plan is done.
-        last = self._given.get(table.name) or self.highest(table) + _FAR
-        self._given[table.name] = last + 1
-        return last + 1
+    def write(
+        self, table: Table, changed: Mapping[int, Mapping[str, Any]], new: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Write nothing."""
+
+    def highest(self, table: Table) -> int:
+        """Return a number far from what others may be given before the plan is done."""
+        return super().highest(table) + _FAR
+
+
+def _association_row(
+    association: EntityAssociation, mapped: MappedAssociation, connector: int, entity_types: Mapping[str, int]
+) -> dict[str, Any]:
+    return {
+        "Identifier": association.identifier,
+        "Connector_Id": connector,
+        "EntityType1_Id": entity_types[association.property1.entity_type.casefold()],
+        "EntityType2_Id": entity_types[association.property2.entity_type.casefold()],
+        "Property1": association.property1.property,
+        "Property2": association.property2.property,
+        "IsProperty1Collection": association.is_property1_collection,
+        "IsProperty2Collection": association.is_property2_collection,
+        "Navigation1": mapped.navigation1,
+        "Navigation2": mapped.navigation2,
+    }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,6 +84,32 @@ def test_what_is_stored_already_is_neither_written_nor_waited_for(make_harness: 
 
     with writer(hr.url):
         assert without_waiting(lambda: hr.repository.deploy([hr.mappings])) == ()
+
+
+def test_what_is_stored_is_read_in_as_many_statements_however_many_identifiers_there_are(
+    make_harness: MakeHarness,
+) -> None:
+    counts = set()
+    for connector in (make_harness(HR), make_harness(DIRECTORY)):  # which has fewer of each kind
+        connector.repository.deploy([connector.mappings])
+        with counted(connector.repository) as statements:
+            assert connector.repository.deploy([connector.mappings]) == ()
+        counts.add(len(statements))
+
+    assert len(counts) == 1
+
+
+@contextmanager
+def counted(repository: Repository) -> Iterator[list[str]]:
+    """Gather the statements that are executed."""
+    statements: list[str] = []
+
+    def gather(_connection: Any, _cursor: Any, statement: str, *_others: Any) -> None:
+        statements.append(statement)
+
+    sa.event.listen(repository.engine, "before_cursor_execute", gather)
+    yield statements
+    sa.event.remove(repository.engine, "before_cursor_execute", gather)
 
 
 def test_all_of_it_or_nothing(make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch) -> None:
