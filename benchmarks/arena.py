@@ -8,7 +8,7 @@ import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.job import (
     COMPLETE,
@@ -24,6 +24,9 @@ from benchmarks.job import (
     Job,
 )
 from benchmarks.measure import Cost, run
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 ROOT = Path(__file__).parents[1]
 ZERO = {"inserted": 0, "updated": 0, "deleted": 0}
@@ -90,16 +93,16 @@ class Arena:
 
     # --------------------------------------------------------------------------------------------- batches
 
-    def prepare_batches(self, *, incremental: bool = True) -> None:
+    def prepare_batches(self, steps: Collection[str] = tuple(BATCHES)) -> None:
         """Make the batch of each step, once: all repositories are given the same."""
         place = self.scratch("prepared")
-        wanted = [step for step in BATCHES if incremental or step != INCREMENTAL]
-        for step in wanted:
+        for step in (step for step in BATCHES if step in steps):
             if step == INCREMENTAL:
                 self._clone(place, self.scratch("before-incremental"))
             snapshot, mode = BATCHES[step]
             self.batches[step] = self._prepare_into(place, snapshot, mode)
         self._clone(place / "exchange", self.scratch("pristine"))
+        shutil.rmtree(place)
 
     def _prepare_into(self, place: Path, snapshot: str, mode: str) -> str:
         _, told = self.do(

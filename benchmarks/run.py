@@ -81,7 +81,8 @@ def server_of(section: str, given: argparse.Namespace, folder: Path, stack: Exit
         return SqliteFiles(folder / "sqlite")
     if given.postgresql:
         return PostgresqlServer(given.postgresql)
-    return stack.enter_context(own_postgresql(settings_for(given.server_settings)))
+    own = dict(setting.split("=", 1) for setting in given.set)
+    return stack.enter_context(own_postgresql(settings_for(given.server_settings) | own))
 
 
 def measure(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -136,7 +137,10 @@ def arguments() -> argparse.ArgumentParser:
         "--server-settings",
         choices=("tuned", "default"),
         default="tuned",
-        help="of the server of its own: to this machine, or as PostgreSQL comes",
+        help="of its own server: to this machine, or as PostgreSQL comes",
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="another setting of it"
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
