@@ -49,7 +49,15 @@ class Arena:
     :ivar truth: what the data holds; ``batches``: the id of each step's batch.
     """
 
-    def __init__(self, folder: Path, entries: int, seed: int, data: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        entries: int,
+        seed: int,
+        data: Path | None = None,
+        *,
+        change_rate: float = 0.01,
+    ) -> None:
         self.folder = folder
         self.data = (data or folder / "data").resolve()
         self.environment = os.environ | {
@@ -57,11 +65,12 @@ class Arena:
         }
         self.batches: dict[str, str] = {}
         if not (self.data / "truth.json").exists():
-            options = ["--entries", str(entries), "--seed", str(seed)]
+            options = ["--entries", str(entries), "--seed", str(seed), "--change-rate", str(change_rate)]
             run([sys.executable, "-m", "benchmarks.generate", str(self.data), *options], self.environment)
         self.truth: dict[str, Any] = json.loads((self.data / "truth.json").read_text(encoding="utf-8"))
-        if (self.truth["entries"], self.truth["seed"]) != (entries, seed):
-            raise SystemExit(f"{self.data} holds other data than {entries} entries of seed {seed}")
+        wanted = {"entries": entries, "seed": seed, "change_rate": change_rate}
+        if wanted != {name: self.truth[name] for name in wanted}:
+            raise SystemExit(f"{self.data} holds other data than that of {wanted}")
         shutil.copytree(ROOT / "benchmarks" / "conf", self.data / "conf", dirs_exist_ok=True)
 
     # ------------------------------------------------------------------------------------------------ jobs
@@ -100,11 +109,11 @@ class Arena:
             if step == INCREMENTAL:
                 self._clone(place, self.scratch("before-incremental"))
             snapshot, mode = BATCHES[step]
-            self.batches[step] = self._prepare_into(place, snapshot, mode)
+            self.batches[step] = self.prepare_into(place, snapshot, mode)
         self._clone(place / "exchange", self.scratch("pristine"))
         shutil.rmtree(place)
 
-    def _prepare_into(self, place: Path, snapshot: str, mode: str) -> str:
+    def prepare_into(self, place: Path, snapshot: str, mode: str) -> str:
         _, told = self.do(
             self.job(
                 OURS,

@@ -17,6 +17,7 @@ from airflow_provider_idm.synchronization.synchronize import (
     plan_synchronization,
     synchronize,
 )
+from benchmarks.explain import explained
 from benchmarks.job import CONNECTOR, PLAN, PREPARE, PREPARE_INCREMENTAL, RAW
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from benchmarks.job import Job
 
+EXPLAIN = "explain"
 DEPLOY = "deploy"
 """Creates the tables, as a baseline's tables are there before it is timed."""
 
@@ -48,6 +50,8 @@ def ready(job: Job) -> Callable[[], Any]:
     if job.step == DEPLOY:
         return lambda: Repository.open(job.database).close()
     mappings = connector_mappings(read_configuration(Path(job.configuration)), CONNECTOR)
+    if job.step == EXPLAIN:
+        return lambda: {"plans": explained(lambda: _synchronize(job, mappings))}
     calls = {PREPARE: _prepare, PREPARE_INCREMENTAL: _prepare, RAW: _prepare, PLAN: _plan}
     call = calls.get(job.step, _synchronize)
     return lambda: call(job, mappings)
