@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -151,17 +151,21 @@ class SynchronizeTaskOperator(LineageMixin, WaitingOperator):
             self.tell_effect(context, False)
             self._gather_facts(hook, mappings, hook.get_exchange())
             return self._plan(hook, mappings, work, options)
-        with self.request(context) as request:
+        with self._open(hook, mappings, context) as request:
             return self.conclude(settle(request), request, context)
 
-    @contextmanager
-    def request(self, context: Context) -> Iterator[SynchronizeRequest]:
+    def request(self, context: Context) -> AbstractContextManager[SynchronizeRequest]:
         """Open the repository for the task's synchronization."""
         self._keep_asset_back()
+        hook = self.hook()
+        return self._open(hook, self.mappings(hook, self.connector), context)
+
+    @contextmanager
+    def _open(
+        self, hook: IdmHook, mappings: ConnectorMappings, context: Context
+    ) -> Iterator[SynchronizeRequest]:
         from airflow_provider_idm.synchronization.synchronize import SynchronizeRequest
 
-        hook = self.hook()
-        mappings = self.mappings(hook, self.connector)
         options = self.run_options(context)
         exchange = hook.get_exchange()
         self._gather_facts(hook, mappings, exchange)
