@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import BigInteger, Column, Connection, Engine, Integer, MetaData, Select, Table, exc
 
@@ -21,6 +21,10 @@ from airflow_provider_idm.repository.dialects.views import ViewDialect
 
 if TYPE_CHECKING:
     import duckdb
+
+
+INCOMING: Final = "incoming"
+"""What a query over the rows on their way from the repository calls them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +52,11 @@ class BulkSession(ABC):
         self.folder = folder
 
     @abstractmethod
-    def load(self, statement: Select[Any], target: str) -> None:
-        """Run a query in the repository and make its rows the DuckDB table ``target``."""
+    def load(self, statement: Select[Any], target: str, query: str = f"SELECT * FROM {INCOMING}") -> None:
+        """Run a query in the repository and make its rows the DuckDB table ``target``.
+
+        :param query: what to make of the rows on their way: a DuckDB query over ``INCOMING``, which it may read once.
+        """
 
     @abstractmethod
     def push(self, name: str, query: str, columns: Sequence[Column[Any]]) -> Table:

@@ -26,6 +26,7 @@ from airflow_provider_idm.errors import (
     RepositoryUnavailableError,
 )
 from airflow_provider_idm.repository.dialects.base import (
+    INCOMING,
     BulkSession,
     DatabaseDialect,
     Gathered,
@@ -172,14 +173,14 @@ class PostgresqlBulkSession(BulkSession):
         self._connection = connection
         self._cursor = cursor
 
-    def load(self, statement: Select[Any], target: str) -> None:
-        """Stream the query's rows as Arrow into a DuckDB table."""
+    def load(self, statement: Select[Any], target: str, query: str = f"SELECT * FROM {INCOMING}") -> None:
+        """Stream the query's rows as Arrow into a DuckDB query."""
         self._cursor.execute(_sql(statement))
-        self.duck.register("_incoming", self._cursor.fetch_record_batch())
+        self.duck.register(INCOMING, self._cursor.fetch_record_batch())
         try:
-            self.duck.execute(f'CREATE OR REPLACE TEMP TABLE "{target}" AS SELECT * FROM _incoming')
+            self.duck.execute(f'CREATE OR REPLACE TEMP TABLE "{target}" AS {query}')
         finally:
-            self.duck.unregister("_incoming")
+            self.duck.unregister(INCOMING)
 
     def push(self, name: str, query: str, columns: Sequence[Column[Any]]) -> Table:
         """Create a temporary table in the reading session by binary COPY."""

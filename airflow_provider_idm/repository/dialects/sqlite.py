@@ -40,6 +40,7 @@ from airflow_provider_idm.errors import (
     RepositoryUnavailableError,
 )
 from airflow_provider_idm.repository.dialects.base import (
+    INCOMING,
     BulkSession,
     DatabaseDialect,
     Gathered,
@@ -185,8 +186,8 @@ class SqliteBulkSession(BulkSession):
         for suffix in ("", "-journal", "-wal", "-shm"):
             Path(f"{self._file}{suffix}").unlink(missing_ok=True)
 
-    def load(self, statement: Select[Any], target: str) -> None:
-        """Copy the query's rows into the staging file, and from there into a DuckDB table."""
+    def load(self, statement: Select[Any], target: str, query: str = f"SELECT * FROM {INCOMING}") -> None:
+        """Copy the query's rows into the staging file, and from there into a DuckDB query."""
         columns = list(statement.selected_columns)
         with self._attached(writes=False) as connection:
             connection.exec_driver_sql(f"DROP TABLE IF EXISTS {_STAGE}.outgoing")
@@ -201,13 +202,14 @@ class SqliteBulkSession(BulkSession):
             unmasked.append(f"nullif(CAST({name} AS {kind}), {nothing}) AS {name}")
         with self._driver() as cursor:
             cursor.execute(f"SELECT {', '.join(masked)} FROM outgoing")
-            self.duck.register("_incoming", cursor.fetch_record_batch())
+            self.duck.register("masked", cursor.fetch_record_batch())
             try:
                 self.duck.execute(
-                    f'CREATE OR REPLACE TEMP TABLE "{target}" AS SELECT {", ".join(unmasked)} FROM _incoming'
+                    f'CREATE OR REPLACE TEMP TABLE "{target}" AS '
+                    f"WITH {INCOMING} AS NOT MATERIALIZED (SELECT {', '.join(unmasked)} FROM masked) {query}"
                 )
             finally:
-                self.duck.unregister("_incoming")
+                self.duck.unregister("masked")
 
     def push(self, name: str, query: str, columns: Sequence[Column[Any]]) -> Table:
         """Put the rows into the staging file."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from airflow_provider_idm.engine import has_rows
+from airflow_provider_idm.engine import has_rows, joins_as_written
 from airflow_provider_idm.synchronization.synchronize.layout import AssociationLayout
 from airflow_provider_idm.synchronization.synchronize.result import AssociationCounts
 
@@ -36,8 +36,9 @@ def resolve(
         else ("CASE WHEN NOT linked THEN key1 END", "CASE WHEN NOT linked THEN key2 END")
     )
     resolved = layout.table("resolved")
-    duck.execute(
-        f"""CREATE OR REPLACE TEMP TABLE {resolved} AS
+    with joins_as_written(duck):
+        duck.execute(
+            f"""CREATE OR REPLACE TEMP TABLE {resolved} AS
             SELECT CASE WHEN linked THEN id1 END AS r1, CASE WHEN linked THEN id2 END AS r2,
                    {kept[0]} AS key1, {kept[1]} AS key2,
                    CASE WHEN linked THEN NULL
@@ -46,7 +47,7 @@ def resolve(
             FROM (SELECT r.key1, r.key2, a.k AS k1, a.id AS id1, b.k AS k2, b.id AS id2,
                          coalesce(a.n = 1 AND b.n = 1, false) AS linked
                   FROM {rows} r LEFT JOIN {after1} a ON a.k = r.key1 LEFT JOIN {after2} b ON b.k = r.key2)"""
-    )
+        )
     desired, unresolved = layout.table("desired"), layout.table("unresolved")
     duck.execute(
         f"CREATE OR REPLACE TEMP TABLE {unresolved} AS "

@@ -128,9 +128,8 @@ def _compare_resources(
         before = 0
         resources.everything_is_new(duck, entity, difference.inserted_ids)
     elif mode is SynchronizationMode.COMPLETE:
-        stored.load_entity_type(entity)
+        resources.difference_of_everything(stored, entity, difference.inserted_ids)
         before = count_rows(duck, entity.stored)
-        resources.difference_of_everything(duck, entity, difference.inserted_ids)
     else:
         before = counts.resources.get(entity.type, 0)
         stored.load_touched_entity_type(entity)

@@ -16,6 +16,7 @@ from airflow_provider_idm.engine import identifier
 from airflow_provider_idm.repository.catalogue import Catalogue
 
 DISPLAY_NAME = "DisplayName"
+PRIMARY_KEY = "PrimaryKey"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class EntityLayout:
 
     :param columns: (column of ``UR_Resources``, property whose value it holds), the keys' columns included.
     :param navigations: reference columns of its resources.
+    :param keys: columns other than the primary key by which associations name its resources.
     """
 
     index: int
@@ -41,6 +43,7 @@ class EntityLayout:
     columns: tuple[tuple[str, str], ...]
     files: tuple[FileProperty, ...]
     navigations: tuple[str, ...]
+    keys: tuple[str, ...]
 
     @property
     def new(self) -> str:
@@ -49,7 +52,7 @@ class EntityLayout:
 
     @property
     def stored(self) -> str:
-        """What the repository holds."""
+        """What the repository holds; in a Complete, what stays the same has ``keys`` and ``navigations`` alone."""
         return f"stored_{self.index}"
 
     @property
@@ -93,7 +96,7 @@ class AssociationLayout:
     def duck_key(self, number: int) -> str:
         """Return that column's name inside DuckDB."""
         column = self.key_column(number)
-        return "pk" if column == "PrimaryKey" else column
+        return "pk" if column == PRIMARY_KEY else column
 
     def mono(self, number: int) -> bool:
         """Return whether a resource of side 1 or 2 has at most one link."""
@@ -154,6 +157,12 @@ def _entity_layout(
         for column, key in ((a.navigation1, a.key1), (a.navigation2, a.key2))
         if column and key.entity_type.casefold() == own
     }
+    keys = {
+        key.column
+        for a in mappings.associations
+        for key in (a.key1, a.key2)
+        if key.entity_type.casefold() == own
+    }
     return EntityLayout(
         index,
         catalogue.entity_type(mapped.identifier),
@@ -161,6 +170,7 @@ def _entity_layout(
         tuple(columns),
         tuple(files),
         tuple(sorted(navigations)),
+        tuple(sorted(keys - {PRIMARY_KEY})),
     )
 
 

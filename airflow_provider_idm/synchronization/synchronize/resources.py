@@ -4,29 +4,52 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_idm.engine import count_rows, identifier
+from airflow_provider_idm.engine import count_rows, identifier, joins_as_written
+from airflow_provider_idm.repository.dialects import INCOMING
 from airflow_provider_idm.synchronization.synchronize.layout import EntityLayout
 from airflow_provider_idm.synchronization.synchronize.result import EntityTypeCounts
 
 if TYPE_CHECKING:
     import duckdb
 
+    from airflow_provider_idm.synchronization.synchronize.stored import Stored
 
-def difference_of_everything(duck: duckdb.DuckDBPyConnection, layout: EntityLayout, first_id: int) -> None:
-    """Make ``change_n`` from the whole of ``new_n`` against the whole of ``stored_n``.
+
+def difference_of_everything(stored: Stored, layout: EntityLayout, first_id: int) -> None:
+    """Make ``change_n`` and ``stored_n`` from the whole of ``new_n`` and all that is stored.
+
+    What is stored is compared on its way from the repository: of a resource that stays the same only what associations
+    need is kept.
 
     :param first_id: how many provisional ids other entity types have taken already.
     """
-    new, stored = _row(layout, "n"), _row(layout, "s")
+    duck, both = stored.session.duck, f"compared_{layout.index}"
+    kept = (*layout.keys, *layout.navigations)
+    values = "".join(f", s.{identifier(c)} AS {identifier('kept ' + c)}" for c in kept)
+    for alias, what in (("n", "new"), ("s", "old")):
+        values += "".join(
+            f", CASE WHEN differs THEN {alias}.{identifier(c)} END AS {identifier(f'{what} {c}')}"
+            for c in layout.compared
+        )
+    query = f"""SELECT CASE WHEN s.id IS NULL THEN 'insert' WHEN n.pk IS NULL THEN 'delete'
+                            WHEN {_row(layout, "n")} IS DISTINCT FROM {_row(layout, "s")} THEN 'update' END AS op,
+                       op IS NOT NULL AS differs, s.id, coalesce(n.pk, s.pk) AS pk{values}
+                FROM {INCOMING} s FULL JOIN {layout.new} n ON n.pk = s.pk"""
+    with joins_as_written(duck):
+        stored.load_entity_type(layout, both, query)
+    old = {c: f"old {c}" for c in layout.compared} | {c: f"kept {c}" for c in kept}
+    list_old = "".join(f", {identifier(value)} AS {identifier(c)}" for c, value in old.items())
+    duck.execute(
+        f"CREATE OR REPLACE TEMP TABLE {layout.stored} AS SELECT id, pk{list_old} FROM {both} WHERE id IS NOT NULL"
+    )
+    list_new = "".join(f", {identifier('new ' + c)} AS {identifier(c)}" for c in layout.compared)
     _create(
         duck,
         layout,
         first_id,
-        f"""SELECT CASE WHEN s.id IS NULL THEN 'insert' WHEN n.pk IS NULL THEN 'delete' ELSE 'update' END AS op,
-                   NULL::VARCHAR AS command, s.id, coalesce(n.pk, s.pk) AS pk{layout.list_columns("n.")}
-            FROM {layout.new} n FULL JOIN {layout.stored} s ON s.pk = n.pk
-            WHERE s.id IS NULL OR n.pk IS NULL OR {new} IS DISTINCT FROM {stored}""",
+        f"SELECT op, NULL::VARCHAR AS command, id, pk{list_new} FROM {both} WHERE differs",
     )
+    duck.execute(f"DROP TABLE {both}")
 
 
 def everything_is_new(duck: duckdb.DuckDBPyConnection, layout: EntityLayout, first_id: int) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from airflow_provider_idm.engine import identifier
+from airflow_provider_idm.repository.dialects import INCOMING
 from airflow_provider_idm.synchronization.synchronize.difference import Difference
 from airflow_provider_idm.synchronization.synchronize.layout import AssociationLayout, EntityLayout, Layout
 from airflow_provider_idm.synchronization.synchronize.stored import Stored, deleted_resources
@@ -26,7 +27,7 @@ class SimulatedState(Stored):
     def read(self) -> None:
         """Read everything that the repository holds."""
         for entity in self.layout.entity_types:
-            Stored.load_entity_type(self, entity)
+            Stored.load_entity_type(self, entity, entity.stored, f"SELECT * FROM {INCOMING}")
             self._make(_state(entity), f"SELECT * FROM {entity.stored}")
         for association in self.layout.associations:
             Stored.load_links(self, association)
@@ -58,9 +59,9 @@ class SimulatedState(Stored):
 
     # ------------------------------------------------------------------------------- what ``Stored`` answers
 
-    def load_entity_type(self, layout: EntityLayout) -> None:
-        """Make ``stored_n`` from the copy."""
-        self._make(layout.stored, f"SELECT * FROM {_state(layout)}")
+    def load_entity_type(self, layout: EntityLayout, target: str, query: str) -> None:
+        """Make ``target`` of a query over the copy."""
+        self._make(target, f"WITH {INCOMING} AS (SELECT * FROM {_state(layout)}) {query}")
 
     def load_links(self, layout: AssociationLayout) -> None:
         """Make ``link_n`` from the copy."""

@@ -24,12 +24,15 @@ class Stored:
 
     # ------------------------------------------------------------------------------------------- everything
 
-    def load_entity_type(self, layout: EntityLayout) -> None:
-        """Make ``stored_n``: every resource of an entity type, with its reference columns."""
+    def load_entity_type(self, layout: EntityLayout, target: str, query: str) -> None:
+        """Make ``target`` of a query over every resource of an entity type, with its reference columns.
+
+        :param query: over ``INCOMING``, whose columns are ``id``, ``pk``, those compared and those of references.
+        """
         resources = self.tables.resources
         columns = [resources.c[name] for name in layout.navigations]
         statement = self._resources(layout, resources, resources, columns)
-        self.session.load(statement.where(resources.c.Type == layout.type), layout.stored)
+        self.session.load(statement.where(resources.c.Type == layout.type), target, query)
 
     def load_links(self, layout: AssociationLayout) -> None:
         """Make ``link_n`` (``r1``, ``r2``): every link of an association, from where it is kept."""
@@ -90,13 +93,31 @@ class Stored:
         )
 
     def load_rows_of_pairs(self, layout: AssociationLayout, query: str, target: str) -> None:
-        """Make ``target`` (columns as ``load_rows_of_keys``) of the rows among the pairs that ``query`` names."""
+        """Make ``target`` (columns as ``load_rows_of_keys``) of the rows among the pairs that ``query`` names.
+
+        The keys are looked up first, and then the links by both their ends. In one statement, databases take few of the
+        pairs for linked, and look at all links of each end.
+        """
+        for number in (1, 2):
+            self.load_key_ids(
+                layout, number, f"SELECT DISTINCT key{number} AS k FROM ({query})", f"pair_ids_{number}"
+            )
+        duck = self.session.duck
+        duck.execute(
+            "CREATE OR REPLACE TEMP TABLE pairs AS SELECT w.key1, w.key2, a.id AS r1, b.id AS r2 "
+            f"FROM ({query}) w JOIN pair_ids_1 a ON a.k = w.key1 JOIN pair_ids_2 b ON b.k = w.key2"
+        )
+        ids = [Column("r1", ID), Column("r2", ID)]
+        found = self._linked(
+            layout, self.session.push("wanted_ends", "SELECT DISTINCT r1, r2 FROM pairs", ids)
+        )
+        self.session.load(found, "links_found")
+        duck.execute(
+            f"CREATE OR REPLACE TEMP TABLE {target} AS SELECT p.key1, p.key2, p.r1, p.r2, NULL::VARCHAR AS reason "
+            "FROM pairs p JOIN links_found f ON f.r1 = p.r1 AND f.r2 = p.r2"
+        )
         columns = [Column("key1", text()), Column("key2", text())]
         wanted = self.session.push("wanted_pairs", query, columns)
-        ends = {1: self._end(layout, 1, "r1"), 2: self._end(layout, 2, "r2")}
-        source = wanted.join(ends[1].table, and_(ends[1].of_type, ends[1].key == wanted.c.key1))
-        joined = self._join_far_end(layout, 1, source, ends, ends[2].key == wanted.c.key2)
-        self._load_links(joined, {1: wanted.c.key1, 2: wanted.c.key2}, ends, target)
         rows = self.tables.unresolved_links
         same = and_(rows.c.Type == layout.type, rows.c.Key1 == wanted.c.key1, rows.c.Key2 == wanted.c.key2)
         self._append_remembered(wanted.join(rows, same), target)
@@ -162,8 +183,22 @@ class Stored:
             resources.c.Type == layout.side(number).type,
         )
 
+    def _linked(self, layout: AssociationLayout, ends: Table) -> Select[Any]:
+        """Return the statement for those of the pairs ``r1``, ``r2`` that are linked."""
+        links, resources = self.tables.resource_links, self.tables.resources
+        pair = (ends.c.r1.label("r1"), ends.c.r2.label("r2"))
+        own, other = layout.mapped.navigation1, layout.mapped.navigation2
+        if own:
+            same = and_(resources.c.Id == ends.c.r1, resources.c[own] == ends.c.r2)
+            return select(*pair).select_from(ends.join(resources, same))
+        if other:
+            same = and_(resources.c.Id == ends.c.r2, resources.c[other] == ends.c.r1)
+            return select(*pair).select_from(ends.join(resources, same))
+        same = and_(links.c.Type == layout.type, links.c.R1_Id == ends.c.r1, links.c.R2_Id == ends.c.r2)
+        return select(*pair).select_from(ends.join(links, same))
+
     def _join_far_end(
-        self, layout: AssociationLayout, number: int, source: FromClause, ends: Mapping[int, _End], *also: Any
+        self, layout: AssociationLayout, number: int, source: FromClause, ends: Mapping[int, _End]
     ) -> FromClause:
         """Join the resources linked with those of side ``number``."""
         near, far = ends[number], ends[3 - number]
@@ -171,13 +206,13 @@ class Stored:
         if number == 2:
             own, other = other, own
         if own:
-            return source.join(far.table, and_(far.id == near.table.c[own], *also))
+            return source.join(far.table, far.id == near.table.c[own])
         if other:
-            return source.join(far.table, and_(far.of_type, far.table.c[other] == near.id, *also))
+            return source.join(far.table, and_(far.of_type, far.table.c[other] == near.id))
         links = self.tables.resource_links
         near_id, far_id = (links.c.R1_Id, links.c.R2_Id) if number == 1 else (links.c.R2_Id, links.c.R1_Id)
         linked = source.join(links, and_(links.c.Type == layout.type, near_id == near.id))
-        return linked.join(far.table, and_(far.id == far_id, *also))
+        return linked.join(far.table, far.id == far_id)
 
     def _load_links(
         self, source: FromClause, keys: Mapping[int, Any], ends: Mapping[int, _End], target: str
