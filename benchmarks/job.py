@@ -40,6 +40,7 @@ class Job:
     :param former: the folder of the clean files that the sources are compared with.
     :param output: where clean files, or reports, go.
     :param batch: which batch is synchronized or planned.
+    :param start: a file whose coming is waited for before the call; empty to begin at once.
     """
 
     contender: str
@@ -54,6 +55,8 @@ class Job:
     work: str = ""
     batch: str = ""
     mode: str = ""
+    connector: str = CONNECTOR
+    start: str = ""
     memory_limit: str = "1GB"
 
     def to_json(self) -> str:

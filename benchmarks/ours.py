@@ -17,15 +17,18 @@ from airflow_provider_idm.synchronization.synchronize import (
     plan_synchronization,
     synchronize,
 )
+from benchmarks.apply_time import noting_writes
 from benchmarks.explain import explained
-from benchmarks.job import CONNECTOR, PLAN, PREPARE, PREPARE_INCREMENTAL, RAW
+from benchmarks.job import PLAN, PREPARE, PREPARE_INCREMENTAL, RAW
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from benchmarks.job import Job
+    from benchmarks.apply_time import noting_writes
+from benchmarks.job import Job
 
 EXPLAIN = "explain"
+NOTING_WRITES = "synchronize, noting writes"
 DEPLOY = "deploy"
 """Creates the tables, as a baseline's tables are there before it is timed."""
 
@@ -49,9 +52,11 @@ def ready(job: Job) -> Callable[[], Any]:
     _import_everything()
     if job.step == DEPLOY:
         return lambda: Repository.open(job.database).close()
-    mappings = connector_mappings(read_configuration(Path(job.configuration)), CONNECTOR)
+    mappings = connector_mappings(read_configuration(Path(job.configuration)), job.connector)
     if job.step == EXPLAIN:
         return lambda: {"plans": explained(lambda: _synchronize(job, mappings))}
+    if job.step == NOTING_WRITES:
+        return lambda: noting_writes(lambda: _synchronize(job, mappings))
     calls = {PREPARE: _prepare, PREPARE_INCREMENTAL: _prepare, RAW: _prepare, PLAN: _plan}
     call = calls.get(job.step, _synchronize)
     return lambda: call(job, mappings)
