@@ -46,7 +46,8 @@ Counts = dict[str, dict[str, int]]
 class Arena:
     """The folders of a run.
 
-    :ivar truth: what the data holds; ``batches``: the id of each step's batch.
+    :ivar truth: what the data holds; ``batches``: the id of each step's batch; ``prefix``: the command that
+        runs a job's process somewhere else.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Arena:
             "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
         }
         self.batches: dict[str, str] = {}
+        self.prefix: tuple[str, ...] = ()
         if not (self.data / "truth.json").exists():
             options = ["--entries", str(entries), "--seed", str(seed), "--change-rate", str(change_rate)]
             run([sys.executable, "-m", "benchmarks.generate", str(self.data), *options], self.environment)
@@ -89,7 +91,7 @@ class Arena:
         if also is not None:
             environment["PYTHONPATH"] = os.pathsep.join([environment["PYTHONPATH"], str(also)])
         os.sync()  # what others have left to be written is not paid for by this one
-        command = [sys.executable, "-m", "benchmarks.child", job.to_json()]
+        command = [*self.prefix, sys.executable, "-m", "benchmarks.child", job.to_json()]
         cost = run(command, environment, watched=True, server=server)
         return cost, json.loads(cost.output.splitlines()[-1])
 

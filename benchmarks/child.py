@@ -27,6 +27,8 @@ def main(text: str) -> None:
     begin = time.monotonic()
     counts = call()
     end = time.monotonic()
+    if job.start:
+        Path(f"{job.start}.done").touch()
     told = {"seconds": end - begin, "begin": begin, "end": end, "imported": len(sys.modules.keys() - before)}
     print(json.dumps(told | {"counts": counts() if callable(counts) else counts}))
 

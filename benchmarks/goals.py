@@ -20,7 +20,7 @@ from benchmarks.job import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 MEMORY = 2 << 30
 """Bytes that none of our steps may exceed."""
@@ -74,18 +74,26 @@ class Line:
         return None if self.ratio is None or self.goal is None else self.ratio <= self.goal
 
 
-def summary(runs: Sequence[Run], steps: Iterable[str]) -> list[Line]:
+def summary(
+    runs: Sequence[Run], steps: Iterable[str], goals: Mapping[tuple[str, str, str], float] = GOALS
+) -> list[Line]:
     """Return one line per section, step and contender, ours first."""
     lines: list[Line] = []
     for section in dict.fromkeys(run.section for run in runs):
         of_section = [run for run in runs if run.section == section]
         for step in steps:
             if own := _seconds(of_section, step, OURS):
-                lines += _lines(of_section, section, step, own)
+                lines += _lines(of_section, section, step, own, goals)
     return lines
 
 
-def _lines(runs: list[Run], section: str, step: str, own: dict[int, float]) -> list[Line]:
+def _lines(
+    runs: list[Run],
+    section: str,
+    step: str,
+    own: dict[int, float],
+    goals: Mapping[tuple[str, str, str], float],
+) -> list[Line]:
     found = []
     # The way from raw files has no runs of others: theirs is the Complete.
     theirs = COMPLETE if step == RAW else step
@@ -114,7 +122,7 @@ def _lines(runs: list[Run], section: str, step: str, own: dict[int, float]) -> l
                 server_bytes=max(r.server_bytes for r in of),
                 ratio=statistics.median(ratios) if ratios else None,
                 ratios=(min(ratios), max(ratios)) if ratios else None,
-                goal=GOALS.get((section, step, contender)),
+                goal=goals.get((section, step, contender)),
             )
         )
     return found

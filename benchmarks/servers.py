@@ -115,7 +115,7 @@ def settings_for(machine: str) -> dict[str, str]:
 
     All are durable: fsync, synchronous_commit and full_page_writes are on by default and stay so.
     """
-    own = {"listen_addresses": "127.0.0.1", "autovacuum": "off", "logging_collector": "off"}
+    own = {"autovacuum": "off", "logging_collector": "off"}
     if machine == "default":
         return own
     memory = psutil.virtual_memory().total // MIB
@@ -135,8 +135,11 @@ def settings_for(machine: str) -> dict[str, str]:
 
 
 @contextmanager
-def own_postgresql(settings: Mapping[str, str]) -> Iterator[PostgresqlServer]:
-    """Start a PostgreSQL from the development packages, in a temporary folder of its own."""
+def own_postgresql(settings: Mapping[str, str], host: str = "127.0.0.1") -> Iterator[PostgresqlServer]:
+    """Start a PostgreSQL from the development packages, in a temporary folder of its own.
+
+    :param host: the address of this machine at which it answers.
+    """
     root = Path(tempfile.mkdtemp(prefix="idm-bench-"))
     user = server_user()
     with ExitStack() as stack:
@@ -155,7 +158,10 @@ def own_postgresql(settings: Mapping[str, str]) -> Iterator[PostgresqlServer]:
 
         data, port = root / "data", free_port()
         run("initdb", "-D", data, "-U", "bench", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
-        lines = settings | {"port": str(port), "unix_socket_directories": str(root)}
+        own = {"port": str(port), "unix_socket_directories": str(root), "listen_addresses": host}
+        lines = {**settings, **own}
+        with (data / "pg_hba.conf").open("a", encoding="utf-8") as file:
+            file.write("host all all samenet trust\n")
         with (data / "postgresql.conf").open("a", encoding="utf-8") as file:
             file.writelines(f"{name} = '{value}'\n" for name, value in lines.items())
         start = [binaries / "pg_ctl", "-D", data, "-w", "-l", root / "log", "start"]
@@ -163,7 +169,7 @@ def own_postgresql(settings: Mapping[str, str]) -> Iterator[PostgresqlServer]:
         if subprocess.run(start, cwd=root, stdout=subprocess.DEVNULL, check=False, **user).returncode:
             raise SystemExit(f"PostgreSQL did not start:\n{(root / 'log').read_text(encoding='utf-8')}")
         stack.callback(run, "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
-        yield PostgresqlServer(f"postgresql://bench@127.0.0.1:{port}/postgres")
+        yield PostgresqlServer(f"postgresql://bench@{host}:{port}/postgres")
 
 
 def server_user() -> dict[str, Any]:

@@ -18,7 +18,9 @@ LOCKS = """
     WHERE a.datname = current_database() AND l.pid <> pg_backend_pid()
     AND (NOT l.granted OR (c.relname ~ '^U[RJMC]_' AND c.relkind = 'r' AND l.mode <> 'AccessShareLock'))
 """
-BLOCKING = ("AccessExclusiveLock",)
+COMMON = ("RowShareLock", "RowExclusiveLock")
+"""What all that change rows have in common, and in which they do not hinder each other."""
+BLOCKING = "AccessExclusiveLock"
 """What keeps even readers out."""
 
 
@@ -28,7 +30,7 @@ class Locks:
 
     :ivar held: by process: when its first lock on a table of the repository was seen, and when the last.
     :ivar waited: by process: seconds that it was seen waiting for any lock.
-    :ivar modes: of all locks on tables that were seen.
+    :ivar modes: of all locks on tables that were seen; of those that hinder others, on which.
     """
 
     held: dict[int, list[tuple[float, float]]] = field(default_factory=dict)
@@ -55,7 +57,11 @@ class Locks:
                 spans.append((now, now))
         for pid in {pid for pid, _, granted, _ in rows if not granted}:
             self.waited[pid] = self.waited.get(pid, 0.0) + now - before
-        self.modes |= {mode for _, mode, granted, table in rows if granted and table}
+        self.modes |= {
+            mode if mode in COMMON else f"{mode} on {table}"
+            for _, mode, granted, table in rows
+            if granted and table
+        }
 
 
 class Worker(threading.Thread):
