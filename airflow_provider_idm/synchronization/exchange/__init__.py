@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from airflow_provider_idm.synchronization.exchange.batches import Batches
 from airflow_provider_idm.synchronization.exchange.channel import ConnectorExchange
 from airflow_provider_idm.synchronization.exchange.exchange import Exchange
 from airflow_provider_idm.synchronization.exchange.hashing import sha256_of
@@ -17,6 +18,7 @@ from airflow_provider_idm.synchronization.exchange.readiness import check_not_bl
 
 __all__ = [
     "BatchFile",
+    "Batches",
     "ConnectorExchange",
     "ConnectorState",
     "Exchange",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_provider_idm.errors import ExchangeError
+from airflow_provider_idm.synchronization.exchange.batches import Batches
 from airflow_provider_idm.synchronization.exchange.checks import (
     FINISHED,
     MANIFEST,
@@ -24,6 +25,7 @@ from airflow_provider_idm.synchronization.exchange.identifiers import (
     folder_name,
     is_batch_id,
 )
+from airflow_provider_idm.synchronization.exchange.index import INDEX, Entry, from_lines, to_lines
 from airflow_provider_idm.synchronization.exchange.manifest import BatchFile, Manifest, Origin
 from airflow_provider_idm.synchronization.exchange.notes import ConnectorState, Finished, FinishedState
 
@@ -39,7 +41,10 @@ STATE = "state.json"
 
 
 class ConnectorExchange:
-    """A connector's folder in the exchange: ``<batch>/`` per batch, and ``state.json``."""
+    """A connector's folder in the exchange: ``<batch>/`` per batch, ``state.json``, and an index of what is done.
+
+    A run asks ``batches()``. What reads every batch that there ever was (``manifests``, ``finished``) is for people.
+    """
 
     def __init__(self, storage: Storage, connector: str) -> None:
         self.connector = connector
@@ -96,14 +101,32 @@ class ConnectorExchange:
 
     def survey(self) -> tuple[list[Manifest], dict[str, ExchangeError]]:
         """Return what can be read: every published batch in queue order, and what is wrong with the others, by id."""
-        found: list[Manifest] = []
+        found, unreadable = self.read(self.names())
+        return sorted(found.values(), key=lambda m: m.order), unreadable
+
+    def batches(self) -> Batches:
+        """Take a look at the batches, which reads no more of them than is asked about."""
+        return Batches(self)
+
+    def names(self) -> list[str]:
+        """Return the ids that folders have, in no order: those of batches, and of what is none yet."""
+        return [name for name in self._storage.folders_and_files(self.folder) if is_batch_id(name)]
+
+    def read(self, batches: Iterable[str]) -> tuple[dict[str, Manifest], dict[str, ExchangeError]]:
+        """Read the manifests of batches; return what can be read, and what is wrong with others, both by id.
+
+        A batch without a manifest, which is none, is in neither.
+
+        :raises ExchangeError: if the storage refuses one.
+        """
+        found: dict[str, Manifest] = {}
         unreadable: dict[str, ExchangeError] = {}
-        for batch, text in sorted(self._read(self._batches(), MANIFEST).items()):
+        for batch, text in self._read(sorted(batches), MANIFEST).items():
             try:
-                found.append(self._parse(batch, text))
+                found[batch] = self._parse(batch, text)
             except ExchangeError as error:
                 unreadable[batch] = error
-        return sorted(found, key=lambda m: m.order), unreadable
+        return found, unreadable
 
     def manifest(self, batch: str) -> Manifest:
         """Return one batch's manifest.
@@ -121,7 +144,7 @@ class ConnectorExchange:
 
     def newest(self) -> Manifest | None:
         """Return the last batch of the queue, or None if there is none; plan-only batches do not count."""
-        return next(reversed(self.manifests()), None)
+        return self.batches().newest()
 
     def by_origin(self, origin: Origin, *, plan_only: bool = False) -> Manifest | None:
         """Return the batch that a task instance published, the newest if there are several, or None.
@@ -130,10 +153,7 @@ class ConnectorExchange:
 
         :param plan_only: look among plan-only batches instead.
         """
-        if not origin.run:
-            return None
-        own = [m for m in self.manifests(plan_only=True) if m.origin == origin and m.plan_only == plan_only]
-        return max(own, key=lambda m: m.batch, default=None)
+        return self.batches().by_origin(origin, plan_only=plan_only)
 
     def fetch(self, manifest: Manifest, folder: Path) -> dict[str, Path]:
         """Make a batch's files readable locally, each checked against its size and SHA-256 in one pass.
@@ -172,7 +192,11 @@ class ConnectorExchange:
         A note that cannot be read, or is another batch's, is left out with a warning: the repository decides, and a
         note is written anew from it.
         """
-        paths = {self._storage.path(self.folder, batch, FINISHED): batch for batch in sorted(self._batches())}
+        return self.notes(self.names())
+
+    def notes(self, batches: Iterable[str]) -> dict[str, Finished]:
+        """Return the notes of those batches that are done, as ``finished`` does of all."""
+        paths = {self._storage.path(self.folder, batch, FINISHED): batch for batch in sorted(batches)}
 
         def leave_out(path: str, error: ExchangeError) -> None:
             log.warning("batch %s of %s counts as not noted: %s", paths[path], self.connector, error)
@@ -187,8 +211,24 @@ class ConnectorExchange:
 
     def unfinished(self) -> list[Manifest]:
         """Return the batches that are not noted as done, in queue order."""
-        done = self.finished()
-        return [manifest for manifest in self.manifests() if manifest.batch not in done]
+        return self.batches().unfinished()
+
+    def read_index(self) -> dict[str, Entry]:
+        """Return what the index tells of batches that are done, by id.
+
+        One that is not there, or cannot be trusted, is empty: the manifests tell the same.
+        """
+        path = self._storage.path(self.folder, INDEX)
+        try:
+            text = self._storage.read_all([path]).get(path)
+            return {} if text is None else from_lines(text, self.connector, self._describe(INDEX))
+        except ExchangeError as error:
+            log.warning("all manifests of %s are read: %s", self.connector, error)
+            return {}
+
+    def write_index(self, entries: Iterable[Entry]) -> None:
+        """Write the index of the batches that are done; only whoever synchronizes the connector does."""
+        self._storage.write(to_lines(self.connector, entries), self.folder, INDEX)
 
     def state(self) -> ConnectorState:
         """Return the connector's state as last published; ready if it never was.
@@ -207,9 +247,6 @@ class ConnectorExchange:
 
     def _describe(self, *names: str) -> str:
         return self._storage.describe(self.folder, *names)
-
-    def _batches(self) -> list[str]:
-        return [name for name in self._storage.folders_and_files(self.folder) if is_batch_id(name)]
 
     def _read(self, batches: Iterable[str], name: str) -> dict[str, bytes]:
         paths = {self._storage.path(self.folder, batch, name): batch for batch in batches}

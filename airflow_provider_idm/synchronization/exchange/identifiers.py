@@ -15,6 +15,7 @@ _RANDOM_BITS = 74
 _MAXIMUM_STEP = 1 << 32
 _LONGEST_NAME = 180
 _NOT_SAFE = re.compile(r"[^A-Za-z0-9_.-]")
+_BATCH_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 
 
@@ -62,10 +63,7 @@ def canonical_batch_id(text: str) -> str:
 
 def is_batch_id(text: str) -> bool:
     """Tell whether a folder name is a batch id in canonical form."""
-    try:
-        return str(uuid.UUID(text)) == text
-    except ValueError:
-        return False
+    return _BATCH_ID.fullmatch(text) is not None
 
 
 def folder_name(identifier: str) -> str:

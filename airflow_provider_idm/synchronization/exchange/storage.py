@@ -117,6 +117,8 @@ class Storage:
             self._check_root()
         with self._guard(path):
             try:
+                if self.is_local:
+                    return os.listdir(path)  # without a look at each entry, of which there may be thousands
                 self.fs.invalidate_cache(path)
                 entries = self.fs.ls(path, detail=False)
             except (FileNotFoundError, NotADirectoryError):
