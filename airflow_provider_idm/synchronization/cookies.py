@@ -25,7 +25,7 @@ from airflow_provider_idm.errors import TerminalError
 from airflow_provider_idm.synchronization.exchange import folder_name, sha256_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Container, Iterable, Mapping
     from pathlib import Path
 
 _FORMAT: Final = 1
@@ -115,7 +115,7 @@ class CookieStore:
 
     # ------------------------------------------------------------------------------------------------- prepare
 
-    def settle(self, published: Collection[str]) -> None:
+    def settle(self, published: Container[str]) -> None:
         """Make each cookie current whose batch was published by a prepare that could not do so any more.
 
         A batch that was not published never will be: its mark goes.

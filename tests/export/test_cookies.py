@@ -533,7 +533,7 @@ def prepare_that(office: Office, fate: str, run: str) -> None:
     origin = Origin(job="job", run=run, task="prepare")
     with pytest.MonkeyPatch.context() as patch:
         if fate == "fails before it publishes":
-            patch.setattr(ConnectorExchange, "manifests", lambda *_, **__: 1 / 0)
+            patch.setattr(ConnectorExchange, "batches", lambda *_, **__: 1 / 0)
         if fate == "dies before it publishes":
             patch.setattr(ConnectorExchange, "publish", killed)
         if fate.startswith("dies after it has published"):

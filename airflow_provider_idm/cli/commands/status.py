@@ -73,8 +73,7 @@ def status(
 def _status(stored: ConnectorStatus, exchange: Exchange, connector: str) -> dict[str, Any]:
     known = {record.batch for record in stored.batches}
     blocked = stored.stands.blocked_batch
-    manifests, unreadable = exchange.channel(connector).survey()
-    pending = [m for m in manifests if m.batch not in known and not m.plan_only]
+    pending, unreadable = exchange.channel(connector).batches().survey(known)
     return stored.as_dict() | {
         "pending": [
             {

@@ -29,8 +29,8 @@ BEHIND: Final = 8
 class Batches:
     """The batches that a connector's folder holds, one look at it; the folder may hold more by now.
 
-    Whatever reads a manifest raises ``ExchangeError`` if it is not that of its folder, and ``ExchangeUnavailableError`` if
-    the storage does not answer.
+    Whatever reads a manifest raises ``ExchangeError`` if it is not that of its folder, and ``ExchangeUnavailableError``
+    if the storage does not answer.
     """
 
     def __init__(self, channel: ConnectorExchange) -> None:

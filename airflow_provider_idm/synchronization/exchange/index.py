@@ -1,7 +1,8 @@
 """The index of a connector's batches that are done: what later runs need to know of them, in one file.
 
-It is written by whoever synchronizes, and tells no more than the manifests do. It is a cache: where it is missing, damaged
-or behind, the manifests are read. ``index.jsonl`` holds a line about itself, then a line per batch, all of them JSON.
+It is written by whoever synchronizes, and tells no more than the manifests do. It is a cache: where it is missing,
+damaged or behind, the manifests are read. ``index.jsonl`` holds a line about itself, then a line per batch, all of them
+JSON.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from airflow_provider_idm.configuration.enums import SynchronizationMode
 from airflow_provider_idm.errors import ExchangeError
-from airflow_provider_idm.synchronization.exchange.manifest import reason
+from airflow_provider_idm.synchronization.exchange.manifest import read_object, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -89,14 +90,17 @@ def from_lines(text: bytes, connector: str, source: str) -> dict[str, Entry]:
     """
     try:
         first, _, body = text.partition(b"\n")
-        head: dict[str, Any] = json.loads(first)
-        if head["format"] != _FORMAT:
-            raise ValueError(f"it is of format {head['format']!r}, expected {_FORMAT}")
-        if head["connector"].casefold() != connector.casefold():
-            raise ValueError(f"it is that of connector {head['connector']}")
-        if head["sha256"] != hashlib.sha256(body).hexdigest():
-            raise ValueError("it was altered or cut off")
+        _check(read_object(first), connector, body)
         entries = [Entry(*line) for line in json.loads(b"[" + b",".join(body.splitlines()) + b"]")]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ExchangeError(f"{source} cannot be read: {reason(error)}") from error
     return {entry.batch: entry for entry in entries}
+
+
+def _check(head: dict[str, Any], connector: str, body: bytes) -> None:
+    if head["format"] != _FORMAT:
+        raise ValueError(f"it is of format {head['format']!r}, expected {_FORMAT}")
+    if head["connector"].casefold() != connector.casefold():
+        raise ValueError(f"it is that of connector {head['connector']}")
+    if head["sha256"] != hashlib.sha256(body).hexdigest():
+        raise ValueError("it was altered or cut off")

@@ -118,13 +118,14 @@ class Storage:
         with self._guard(path):
             try:
                 if self.is_local:
-                    return os.listdir(path)  # without a look at each entry, of which there may be thousands
+                    with os.scandir(path) as found:  # fsspec looks at each entry, of which there may be thousands
+                        return [entry.name for entry in found]
                 self.fs.invalidate_cache(path)
                 entries = self.fs.ls(path, detail=False)
             except (FileNotFoundError, NotADirectoryError):
                 return []
-        found = (str(entry).rstrip("/").rpartition("/")[2] for entry in entries)
-        return [name for name in found if name and name != path.rpartition("/")[2]]
+        listed = (str(entry).rstrip("/").rpartition("/")[2] for entry in entries)
+        return [name for name in listed if name and name != path.rpartition("/")[2]]
 
     def exists(self, *names: str) -> bool:
         """Tell whether a file is there."""

@@ -13,7 +13,7 @@ from airflow_provider_idm.synchronization.exchange import Manifest, folder_name,
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_idm.synchronization.exchange import BatchFile, ConnectorExchange
+    from airflow_provider_idm.synchronization.exchange import Batches, BatchFile
     from airflow_provider_idm.synchronization.prepare.previous import Previous
     from airflow_provider_idm.synchronization.prepare.request import PrepareRequest
 
@@ -38,33 +38,32 @@ class Plan:
         return self.newest is not None and self.effective_date < self.newest.effective_date
 
 
-def published_before(request: PrepareRequest, channel: ConnectorExchange) -> Manifest | None:
+def published_before(request: PrepareRequest, batches: Batches) -> Manifest | None:
     """Return the batch that the asking task instance has published already, or None.
 
     One that was rejected is not returned: whoever runs the task again then has corrected the source, and means that.
     """
-    own = channel.by_origin(request.origin, plan_only=request.plan_only)
+    own = batches.by_origin(request.origin, plan_only=request.plan_only)
     wanted = (request.mode, request.type, request.mappings.fingerprint)
     if own is None or (own.mode, own.type, own.fingerprint) != wanted:
         return None
-    note = channel.finished().get(own.batch)
+    note = batches.note(own.batch)
     return own if note is None or note.state != "rejected" else None
 
 
-def plan_batch(
-    request: PrepareRequest, manifests: Sequence[Manifest], previous: Previous | None, now: datetime
-) -> Plan:
+def plan_batch(request: PrepareRequest, batches: Batches, previous: Previous | None, now: datetime) -> Plan:
     """Decide a batch's date and what it is based on.
 
-    :param manifests: of all batches of the connector, in queue order.
+    :param batches: those of the connector.
     :raises PrepareError: if the batch could not be published, or a Complete must come first.
     """
     given = request.effective_date
     date = now if given is None else given.replace(tzinfo=given.tzinfo or UTC).astimezone(UTC)
-    newest = manifests[-1] if manifests else None
+    newest = batches.newest()
     if newest is not None and date < newest.effective_date:
         same = (date, True, request.mode, request.type) if given is not None else None
-        equals = tuple(m for m in manifests if (m.effective_date, m.dated, m.mode, m.type) == same)
+        of_date = batches.of_date(date)
+        equals = tuple(m for m in of_date if (m.effective_date, m.dated, m.mode, m.type) == same)
         if not equals:
             raise _backwards(request, date, newest)
         return Plan(date, newest, equals, None)

@@ -9,10 +9,9 @@ from airflow_provider_idm.errors import PrepareError
 from airflow_provider_idm.synchronization.cookies import Cookie, CookieStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Mapping
     from pathlib import Path
 
-    from airflow_provider_idm.synchronization.exchange import Manifest
     from airflow_provider_idm.synchronization.prepare.request import PrepareRequest
 
 _log = logging.getLogger(__name__)
@@ -27,12 +26,12 @@ class Exports:
         self._found: list[Cookie] = []
         self._read: list[str] = []
 
-    def settle(self, manifests: Iterable[Manifest]) -> None:
+    def settle(self, published: Container[str]) -> None:
         """Finish what a prepare left open that ended just after it had published.
 
-        :param manifests: of all batches of the connector.
+        :param published: ids of the connector's batches.
         """
-        self._store.settle({manifest.batch for manifest in manifests})
+        self._store.settle(published)
 
     def find(self, sources: Mapping[str, Path | None]) -> None:
         """Find the exports.

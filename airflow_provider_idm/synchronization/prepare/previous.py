@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from airflow_provider_idm.synchronization.exchange import Manifest
+    from airflow_provider_idm.synchronization.exchange import Batches
 
 _NOTE: Final = "previous.json"
 
@@ -58,16 +58,14 @@ class PreviousStore:
         self._replaced = folder / ".previous.replaced"
         self._staged = folder / "staged"
 
-    def settle(self, manifests: Sequence[Manifest]) -> None:
+    def settle(self, batches: Batches) -> None:
         """Promote what was staged for a published batch, and discard the rest.
 
-        :param manifests: of all batches of the connector, in queue order.
+        :param batches: those of the connector.
         """
-        published = {m.batch: number for number, m in enumerate(manifests)}
         staged = [p for p in self._staged.iterdir() if p.is_dir()] if self._staged.is_dir() else []
-        promoted = sorted((p for p in staged if p.name in published), key=lambda p: published[p.name])
-        if promoted:
-            self.promote(promoted[-1].name)
+        if published := batches.find(p.name for p in staged):
+            self.promote(published[-1].batch)
         for path in staged:
             shutil.rmtree(path, ignore_errors=True)
         if self._replaced.exists():

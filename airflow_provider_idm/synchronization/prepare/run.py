@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import shutil
 import tempfile
@@ -10,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from airflow_provider_idm.configuration.enums import SynchronizationMode
 from airflow_provider_idm.engine import open_engine
 from airflow_provider_idm.errors import PrepareError
 from airflow_provider_idm.file_lock import locked
@@ -31,9 +29,7 @@ from airflow_provider_idm.synchronization.prepare.tables import named_tables, wr
 from airflow_provider_idm.synchronization.prepare.targets import SUFFIXES, Target, targets_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from airflow_provider_idm.synchronization.exchange import ConnectorExchange, Manifest
+    from airflow_provider_idm.synchronization.exchange import Batches, ConnectorExchange
     from airflow_provider_idm.synchronization.prepare.batch import Plan
 
 _log = logging.getLogger(__name__)
@@ -81,18 +77,18 @@ class _Prepare:
         self._channel: ConnectorExchange = request.exchange.channel(request.connector)
 
     def run(self) -> PrepareResult:
-        manifests = self._channel.manifests()
-        self._store.settle(manifests)
-        self._exports.settle(manifests)
-        if (published := published_before(self._request, self._channel)) is not None:
+        batches = self._channel.batches()
+        self._store.settle(batches)
+        self._exports.settle(batches)
+        if (published := published_before(self._request, batches)) is not None:
             _log.info(
                 "this task instance published batch %s already; the sources are not read again",
                 published.batch,
             )
             return PrepareResult(published, reused=True)
-        self._check_readiness(manifests)
+        self._check_readiness(batches)
         now = datetime.now(UTC)
-        plan = plan_batch(self._request, manifests, self._store.read(), now)
+        plan = plan_batch(self._request, batches, self._store.read(), now)
         if plan.effective_date > now + _AHEAD:
             _log.warning(
                 "connector %s: this batch is dated %s, days ahead: every batch dated before it, and every undated one "
@@ -105,7 +101,7 @@ class _Prepare:
             return PrepareResult(equal_batch(self._request, plan, files.entries), reused=True)
         return self._publish(plan, files)
 
-    def _check_readiness(self, manifests: Sequence[Manifest]) -> None:
+    def _check_readiness(self, batches: Batches) -> None:
         """Refuse what could not be applied anyway; a Complete is the way out of either state."""
         request = self._request
         if request.plan_only or not (request.is_incremental or request.stop_if_blocked):
@@ -114,7 +110,7 @@ class _Prepare:
         if (
             request.is_incremental
             and state.state == "needs_complete"
-            and not _follows(manifests, state.batch)
+            and not (state.batch and batches.has_whole_after(state.batch))
         ):
             why = f"batch {state.batch} was rejected" if state.batch else "a batch was rejected"
             since = f" on {state.since:%Y-%m-%d %H:%M:%S} UTC" if state.since else ""
@@ -194,12 +190,6 @@ class _Prepare:
                 path.unlink()
         for name in sorted(made):
             (self._build / name).replace(self._collect / name)
-
-
-def _follows(manifests: Sequence[Manifest], batch: str | None) -> bool:
-    """Tell whether a Complete or Initial was published after a batch."""
-    after = itertools.dropwhile(lambda m: m.batch != batch, manifests)
-    return any(m.mode is not SynchronizationMode.INCREMENTAL for m in itertools.islice(after, 1, None))
 
 
 def _check(request: PrepareRequest) -> None:

@@ -6,7 +6,7 @@ The repository is what decides. Whatever cannot be told is told by the next sync
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -14,8 +14,7 @@ from typing import Final
 
 from airflow_provider_idm.errors import ExchangeError, ExchangeUnavailableError
 from airflow_provider_idm.repository.state import BatchRecord, ConnectorState
-from airflow_provider_idm.synchronization.exchange import ConnectorExchange
-from airflow_provider_idm.synchronization.exchange.manifest import Manifest, Origin
+from airflow_provider_idm.synchronization.exchange import Batches, ConnectorExchange, Origin
 from airflow_provider_idm.synchronization.exchange.notes import ConnectorState as Note
 from airflow_provider_idm.synchronization.exchange.notes import FinishedState, Readiness
 
@@ -43,15 +42,18 @@ class Notices:
         self._channel = channel
         self._by = by
 
-    def make_up(
-        self, manifests: Iterable[Manifest], records: Mapping[str, BatchRecord], state: ConnectorState
-    ) -> None:
-        """Tell what a crash between commit and notice left out."""
-        noted = self._channel.finished()
-        for manifest in manifests:
-            record = records.get(manifest.batch)
-            if record and manifest.batch not in noted:
-                self.finished(record.batch, record.state, record.finished_at, record.replaced_by)
+    def make_up(self, batches: Batches, records: Mapping[str, BatchRecord], state: ConnectorState) -> None:
+        """Tell what a crash between commit and notice left out, and keep the index of what is done from falling behind.
+
+        :param records: what the repository is done with.
+        """
+        for batch in batches.without_note(records):
+            record = records[batch]
+            self.finished(record.batch, record.state, record.finished_at, record.replaced_by)
+        try:
+            batches.keep_index(records)
+        except (ExchangeError, ExchangeUnavailableError) as error:
+            log.warning("the index of the batches of %s is not up to date: %s", self._channel.connector, error)
         self.stands(state)
 
     def finished(self, batch: str, state: str, at: datetime, replaced_by: str | None = None) -> None:

@@ -162,11 +162,11 @@ class _Planner:
 
     def _steps(self, own: Manifest | None, catalogue: Catalogue, standing: Standing) -> list[Step]:
         """Choose the batches; one that was made for a plan only follows those that it leads on from."""
-        manifests = self._channel.manifests()
+        manifests = self._channel.batches().pending(standing.records)
         last = own
         if own and own.plan_only:
             last = next((m for m in manifests if m.batch == own.based_on), None)
-            if last is None or last.batch in standing.records:
+            if last is None:
                 return [Step(own)]
         steps = plan_queue(
             manifests,

@@ -49,7 +49,7 @@ def plan_queue(
     applied, a broken chain, an Initial onto resources) does not hold up a Complete behind it, which then cancels it.
     Nor does one that awaits a decision hold up a Complete or Initial behind it, dated or not, which takes its place.
 
-    :param manifests: the published batches in queue order.
+    :param manifests: the published batches in queue order; those that the repository is done with may be left out.
     :param records: the batches that the repository is done with.
     :param stored: how many resources of the connector are stored.
     :param own: the last batch to process; None for all pending ones.

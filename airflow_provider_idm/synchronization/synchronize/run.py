@@ -80,7 +80,10 @@ def synchronize(request: SynchronizeRequest) -> SynchronizeResult:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What a connector's synchronization stands on while it holds the lock."""
+    """What a connector's synchronization stands on while it holds the lock.
+
+    :param manifests: of the batches that the repository is not done with, in queue order.
+    """
 
     layout: Layout
     standing: Standing
@@ -103,7 +106,7 @@ class Run:
     def locked(self, *, whole: bool = True) -> Iterator[Ground]:
         """Hold the connector's lock, tidy up what a crash left, and tell where the connector stands.
 
-        :param whole: whether every batch must be readable; False leaves out those that are not.
+        :param whole: whether every pending batch must be readable; False leaves out those that are not.
         """
         request = self.request
         with self.repository.errors(), self.repository.lock(self.connector, request.lock_timeout):
@@ -112,8 +115,9 @@ class Run:
             with self.repository.writing() as connection:
                 abandon_tasks(connection, self.tables, catalogue.connector, datetime.now(UTC))
             standing = read_standing(self.repository, catalogue)
-            manifests = self.channel.manifests() if whole else self.channel.survey()[0]
-            self.notices.make_up(manifests, standing.records, standing.state)
+            batches, done = self.channel.batches(), standing.records
+            manifests = batches.pending(done) if whole else batches.survey(done)[0]
+            self.notices.make_up(batches, done, standing.state)
             yield Ground(lay_out(request.mappings, catalogue), standing, manifests)
 
     # -------------------------------------------------------------------------------------------------- queue
