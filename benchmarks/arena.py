@@ -61,9 +61,8 @@ class Arena:
     ) -> None:
         self.folder = folder
         self.data = (data or folder / "data").resolve()
-        self.environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-        }
+        own = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        self.environment = os.environ | {"PYTHONPATH": os.pathsep.join(own)}
         self.batches: dict[str, str] = {}
         self.prefix: tuple[str, ...] = ()
         if not (self.data / "truth.json").exists():

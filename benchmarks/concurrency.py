@@ -207,7 +207,7 @@ def result_of(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 def rows_of(rounds: list[Round]) -> list[tuple[str, ...]]:
     """Return a line for each kind of round: medians of the seconds, the worst of all else."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for kind in (AFTER, AT_ONCE):
         of = [r for r in rounds if r.kind == kind]
         rows.append(

@@ -31,7 +31,7 @@ def explained(call: Callable[[], Any]) -> list[dict[str, Any]]:
     import psycopg  # noqa: PLC0415
 
     found: list[Plan] = []
-    executes = {psycopg.Cursor: psycopg.Cursor.execute, adbc.Cursor: adbc.Cursor.execute}
+    executes: dict[Any, Any] = {psycopg.Cursor: psycopg.Cursor.execute, adbc.Cursor: adbc.Cursor.execute}
 
     def by_psycopg(cursor: Any, query: Any, *arguments: Any, **options: Any) -> Any:
         execute = executes[psycopg.Cursor]
@@ -51,8 +51,8 @@ def explained(call: Callable[[], Any]) -> list[dict[str, Any]]:
             cursor.adbc_statement.set_options(**{"adbc.postgresql.use_copy": "true"})
         return execute(cursor, query, *arguments, **options)
 
-    psycopg.Cursor.execute = by_psycopg  # type: ignore[method-assign]
-    adbc.Cursor.execute = by_adbc
+    for cursor, function in ((psycopg.Cursor, by_psycopg), (adbc.Cursor, by_adbc)):
+        setattr(cursor, "execute", function)  # noqa: B010 - a method
     try:
         call()
     finally:

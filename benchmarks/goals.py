@@ -99,12 +99,13 @@ def _lines(
     theirs = COMPLETE if step == RAW else step
     others = dict.fromkeys(r.contender for r in runs if r.step == theirs and r.contender != OURS)
     for contender in (OURS, *sorted(others)):
-        of = [
-            r
-            for r in runs
-            if r.step in _parts(step if contender == OURS else theirs) and r.contender == contender
-        ]
-        seconds = _seconds(runs, step if contender == OURS else theirs, contender)
+        own_step = step if contender == OURS else theirs
+        of = [r for r in runs if r.step in _parts(own_step) and r.contender == contender]
+        seconds = _seconds(runs, own_step, contender)
+        median = {
+            what: statistics.median(_seconds(runs, own_step, contender, what).values())
+            for what in ("process_seconds", "cpu_seconds", "server_cpu_seconds")
+        }
         against = seconds
         if contender == OURS:
             against = _seconds(runs, COMPLETE, OURS) if step == PLAN else {}
@@ -115,10 +116,8 @@ def _lines(
                 step=step,
                 contender=contender,
                 seconds=tuple(seconds[pair] for pair in sorted(seconds)),
-                process_seconds=statistics.median(r.process_seconds for r in of),
-                cpu_seconds=statistics.median(r.cpu_seconds for r in of),
+                **median,
                 peak_bytes=max(r.peak_bytes for r in of),
-                server_cpu_seconds=statistics.median(r.server_cpu_seconds for r in of),
                 server_bytes=max(r.server_bytes for r in of),
                 ratio=statistics.median(ratios) if ratios else None,
                 ratios=(min(ratios), max(ratios)) if ratios else None,
@@ -132,10 +131,13 @@ def _parts(step: str) -> tuple[str, ...]:
     return (RAW, COMPLETE) if step == RAW else (step,)
 
 
-def _seconds(runs: list[Run], step: str, contender: str) -> dict[int, float]:
-    """Return the seconds by pair: of a step, or of both parts of the way from raw files."""
+def _seconds(runs: list[Run], step: str, contender: str, what: str = "seconds") -> dict[int, float]:
+    """Return the seconds by pair: of a step, or of both parts of the way from raw files.
+
+    :param what: which seconds, by the attribute of ``Run``.
+    """
     parts = [
-        {r.pair: r.seconds for r in runs if (r.step, r.contender) == (part, contender)}
+        {r.pair: getattr(r, what) for r in runs if (r.step, r.contender) == (part, contender)}
         for part in _parts(step)
     ]
     return {pair: sum(p[pair] for p in parts) for pair in parts[0] if all(pair in p for p in parts)}

@@ -120,4 +120,4 @@ def _plan(job: Job, mappings: Any) -> dict[str, Any]:
 
 
 def _counts(result: dict[str, Any]) -> dict[str, Any]:
-    return result["entity_types"] | result["associations"]
+    return dict(result["entity_types"] | result["associations"])

@@ -25,7 +25,7 @@ from benchmarks.machine import machine, versions
 from benchmarks.network import NETEM, RELAY, far_away
 from benchmarks.run import chosen, chosen_baselines
 from benchmarks.servers import settings_for
-from benchmarks.table import tables
+from benchmarks.table import memory, tables
 
 MEASURED = {INITIAL: "", NO_CHANGES: "", PLAN: "", COMPLETE: "", INCREMENTAL: ""}
 LIMIT = 1.0
@@ -49,8 +49,8 @@ def main(arguments: list[str] | None = None) -> None:
         stored = far.server.settings()
     goals = {(POSTGRESQL, step, HAND[POSTGRESQL]): LIMIT for step in steps}
     lines = summary(contest.runs, steps, goals)
-    print(tables(lines, markdown=given.markdown))
-    print(f"\nvia {far.via}: {given.rate:g} MB/s, a round trip measured as {far.round_trip * 1e3:.2f} ms")
+    print(f"{tables(lines, markdown=given.markdown)}\n\n{memory(lines)}")
+    print(f"via {far.via}: {given.rate:g} MB/s, a round trip measured as {far.round_trip * 1e3:.2f} ms")
     if given.json:
         report = {
             "entries": given.entries,

@@ -25,7 +25,7 @@ from benchmarks.goals import summary
 from benchmarks.job import STEPS
 from benchmarks.machine import machine, versions
 from benchmarks.servers import PostgresqlServer, Server, SqliteFiles, own_postgresql, settings_for
-from benchmarks.table import tables
+from benchmarks.table import memory, tables
 
 DLT = ROOT / ".bench" / "dlt"  # not in the environment: nothing else needs it
 BASELINES = (
@@ -103,7 +103,7 @@ def measure(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
                 servers[section] = server.settings()
                 contest.synchronize(section, server, [b for b in baselines if b.section == section])
     lines = summary(contest.runs, steps)
-    print(tables(lines, markdown=given.markdown))
+    print(f"{tables(lines, markdown=given.markdown)}\n\n{memory(lines)}")
     return {
         "entries": given.entries,
         "seed": given.seed,

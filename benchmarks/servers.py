@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 SHOWN = (
-    "server_version", "fsync", "synchronous_commit", "full_page_writes", "wal_level", "shared_buffers",
+    "server_version",
+    "data_directory", "fsync", "synchronous_commit", "full_page_writes", "wal_level", "shared_buffers",
     "effective_cache_size", "work_mem", "maintenance_work_mem", "max_wal_size", "checkpoint_timeout", "autovacuum",
     "max_parallel_workers_per_gather", "max_parallel_maintenance_workers", "random_page_cost", "jit",
 )  # fmt: skip
@@ -164,7 +165,7 @@ def own_postgresql(settings: Mapping[str, str], host: str = "127.0.0.1") -> Iter
             file.write("host all all samenet trust\n")
         with (data / "postgresql.conf").open("a", encoding="utf-8") as file:
             file.writelines(f"{name} = '{value}'\n" for name, value in lines.items())
-        start = [binaries / "pg_ctl", "-D", data, "-w", "-l", root / "log", "start"]
+        start: list[str | Path] = [binaries / "pg_ctl", "-D", data, "-w", "-l", root / "log", "start"]
         # The server keeps what pg_ctl was given as output: a pipe would never end.
         if subprocess.run(start, cwd=root, stdout=subprocess.DEVNULL, check=False, **user).returncode:
             raise SystemExit(f"PostgreSQL did not start:\n{(root / 'log').read_text(encoding='utf-8')}")

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from benchmarks.goals import Line
 
 HEAD = (
-    "step", "who", "seconds", "min–max", "ratio", "min–max", "goal", "met", "CPU s", "server CPU s", "peak MiB",
-    "server MiB",
+    "step", "who", "seconds", "min–max", "ratio", "min–max", "goal", "met", "process s", "CPU s", "server CPU s",
+    "peak MiB", "server MiB",
 )  # fmt: skip
 TITLES = {"files": "Prepare", "postgresql": "PostgreSQL", "sqlite": "SQLite"}
 LEFT = 2
@@ -29,6 +29,16 @@ def tables(lines: Sequence[Line], *, markdown: bool = False) -> str:
         title = TITLES.get(section, section)
         parts.append(f"### {title}\n\n{as_markdown(rows)}" if markdown else f"{title}\n{as_text(rows)}")
     return "\n\n".join(parts)
+
+
+def memory(lines: Sequence[Line]) -> str:
+    """Say how much memory our process took at most, and whether that is within the goal."""
+    most = max((line for line in lines if line.contender == OURS), key=lambda line: line.peak_bytes)
+    met = "yes" if most.peak_bytes <= MEMORY else "no"
+    return (
+        f"Memory of our process: at most {most.peak_bytes / 2**20:,.0f} MiB ({STEPS[most.step]}); "
+        f"goal ≤ {MEMORY / 2**20:,.0f}: {met}"
+    )
 
 
 def cells(line: Line) -> tuple[str, ...]:
@@ -47,6 +57,7 @@ def cells(line: Line) -> tuple[str, ...]:
         "" if line.ratios is None else f"{line.ratios[0]:.2f}–{line.ratios[1]:.2f}",
         "" if line.goal is None else f"≤ {line.goal:g}",
         met,
+        f"{line.process_seconds:.2f}",
         f"{line.cpu_seconds:.2f}",
         f"{line.server_cpu_seconds:.2f}" if line.server_cpu_seconds else "",
         f"{line.peak_bytes / 2**20:,.0f}" + (" (above the goal)" if too_big else ""),

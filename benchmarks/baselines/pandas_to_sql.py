@@ -115,7 +115,9 @@ def merge_links(connection: sa.Connection, *, delta: bool) -> None:
 def stored(url: str) -> dict[str, dict[str, int]]:
     """Count what there is in the end: nobody counts the changes here."""
     with psycopg.connect(url) as connection:
-        rows = dict(connection.execute("SELECT type, count(*) FROM resources GROUP BY 1").fetchall())
+        rows: dict[int, int] = dict(
+            connection.execute("SELECT type, count(*) FROM resources GROUP BY 1").fetchall()
+        )
         (links,) = connection.execute("SELECT count(*) FROM links").fetchone() or (0,)
     found = {of.identifier: {"stored": rows.get(of.type, 0)} for of in ENTITY_TYPES}
     return found | {ASSOCIATION: {"stored": links}}
