@@ -114,6 +114,15 @@ class Arena:
         self._clone(place / "exchange", self.scratch("pristine"))
         shutil.rmtree(place)
 
+    def prepare_for(self, steps: Collection[str]) -> None:
+        """Make the batches that some steps need, and those that lead there."""
+        wanted = [INITIAL, *(step for step in BATCHES if step in steps)]
+        if {PLAN, RAW, INCREMENTAL, PREPARE_INCREMENTAL} & set(steps):
+            wanted.append(COMPLETE)
+        if PREPARE_INCREMENTAL in steps:
+            wanted.append(INCREMENTAL)
+        self.prepare_batches(wanted)
+
     def prepare_into(self, place: Path, snapshot: str, mode: str) -> str:
         _, told = self.do(
             self.job(

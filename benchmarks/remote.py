@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         settings = settings_for(given.server_settings) | dict(s.split("=", 1) for s in given.set)
         arena = Arena(folder, given.entries, given.seed, given.data)
-        arena.prepare_batches()
+        arena.prepare_for(steps)
         far = stack.enter_context(far_away(settings, given.via, given.round_trip / 1e3, given.rate * 1e6))
         arena.prefix = far.prefix
         contest = Contest(arena, steps, given.pairs)

@@ -91,7 +91,7 @@ def measure(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     databases = chosen(given.databases, {POSTGRESQL: "", SQLITE: ""}, "--databases")
     baselines = chosen_baselines(given.baselines)
     arena = Arena(folder, given.entries, given.seed, given.data)
-    arena.prepare_batches()
+    arena.prepare_for(steps)
     contest = Contest(arena, steps, given.pairs)
     servers: dict[str, dict[str, str]] = {}
     if any(step in PREPARES for step in steps):
