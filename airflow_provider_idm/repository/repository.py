@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from sqlalchemy import Connection, exc, inspect, make_url, select, update
+from sqlalchemy import Connection, exc, func, inspect, make_url, select, update
 
 from airflow_provider_idm.configuration.mappings import ConnectorMappings
 from airflow_provider_idm.errors import RepositoryError, RepositoryMissingError
@@ -234,6 +234,19 @@ class Repository:
         )
         with self.writing() as connection:
             return int(connection.execute(statement).scalar_one()) - count
+
+    def mend_indexes(self) -> None:
+        """Make the indexes again that a process left away to fill the tables, if it was killed before it did so."""
+        with self.errors():
+            self.dialect.mend_indexes(self.engine, [self.tables.resources, self.tables.resource_links])
+
+    def totals(self) -> tuple[int, int]:
+        """Return how many resources and links are stored, of all connectors."""
+        types, associations = self.tables.entity_types, self.tables.entity_associations
+        with self.reading() as connection:
+            resources = connection.scalar(select(func.coalesce(func.sum(types.c.Resources), 0)))
+            links = connection.scalar(select(func.coalesce(func.sum(associations.c.Links), 0)))
+        return int(resources or 0), int(links or 0)
 
     def analyze(self) -> None:
         """Bring the database's statistics up to date, after a great many rows came."""

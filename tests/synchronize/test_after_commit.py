@@ -51,7 +51,7 @@ UNAVAILABLE = RepositoryUnavailableError("the repository does not answer")
 def test_what_fails_after_the_commit_leaves_the_batch_applied(
     harness: Harness, monkeypatch: pytest.MonkeyPatch, step: str, error: Exception
 ) -> None:
-    monkeypatch.setattr(batch, "MANY", 0)
+    monkeypatch.setattr(batch, "WORTH_ANALYZING", 0)
     where: object = Repository if step == "analyze" else batch
     monkeypatch.setattr(where, step, raising(error))
     published = harness.publish(full("1/ada/Lovelace 2/alan/Turing", "A/R", members="1/A"), "Complete")

@@ -7,6 +7,7 @@ A synchronization reads what is stored in bulk into DuckDB, compares there, and 
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import BigInteger, Column, Connection, Engine, Integer, MetaData, Select, Table, exc
+from sqlalchemy import BigInteger, Column, Connection, Engine, Index, Integer, MetaData, Select, Table, exc
 
 from airflow_provider_idm.errors import ConcurrentChangeError, IdmError, RepositoryUnavailableError
 from airflow_provider_idm.repository.dialects.views import ViewDialect
@@ -29,15 +30,13 @@ INCOMING: Final = "incoming"
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """Rows on their way into a table: where they wait, and which columns they fill, in order.
+    """Rows on their way into a table: where they are, and which columns they fill, in order.
 
-    :param place: a CSV file (PostgreSQL) or the name of a staged table (SQLite).
-    :param rows: how many there are.
+    :param place: the DuckDB query that gives them (PostgreSQL) or the name of a staged table (SQLite).
     """
 
     place: str
     columns: tuple[str, ...]
-    rows: int
 
 
 class BulkSession(ABC):
@@ -71,11 +70,18 @@ class BulkSession(ABC):
 
     @abstractmethod
     def gather(self, name: str, query: str, columns: Sequence[Column[Any]]) -> Gathered:
-        """Collect the rows of a DuckDB query for ``insert``; text and integer columns only."""
+        """Have the rows of a DuckDB query ready for ``insert``; text and integer columns only.
+
+        What the query reads stays as it is until then.
+        """
 
     @abstractmethod
-    def apply(self) -> AbstractContextManager[Connection]:
-        """Open the transaction that changes the repository; commit at the end, roll back on any error."""
+    def apply(self, filled: Sequence[Table] = ()) -> AbstractContextManager[Connection]:
+        """Open the transaction that changes the repository; commit at the end, roll back on any error.
+
+        :param filled: tables that many rows come into, and that hold few: their indexes (``secondary_indexes``) are
+            better made anew than kept up row by row.
+        """
 
     @abstractmethod
     def insert(self, connection: Connection, rows: Gathered, table: Table) -> None:
@@ -130,6 +136,10 @@ class DatabaseDialect(ABC):
         """Open a bulk session."""
 
     @abstractmethod
+    def mend_indexes(self, engine: Engine, tables: Sequence[Table]) -> None:
+        """Make the ``secondary_indexes`` that a process left away and, being killed, did not make again."""
+
+    @abstractmethod
     def analyze(self, engine: Engine, tables: Sequence[Table]) -> None:
         """Bring the statistics that the query planner uses up to date."""
 
@@ -161,6 +171,18 @@ def staged_table(name: str, columns: Sequence[Column[Any]], **options: Any) -> T
     """Describe a temporary table with copies of the given columns, free of keys and constraints."""
     plain = (Column(c.name, c.type, nullable=True) for c in columns)
     return Table(name, MetaData(), *plain, **options)
+
+
+def lock_key(name: str) -> int:
+    """Return the 64-bit number that stands for a name among a database's advisory locks."""
+    return int.from_bytes(
+        hashlib.sha256(f"airflow-provider-idm:{name}".encode()).digest()[:8], "big", signed=True
+    )
+
+
+def secondary_indexes(table: Table) -> list[Index]:
+    """Return the indexes of a table that make reading fast and guarantee nothing."""
+    return sorted((i for i in table.indexes if not i.unique), key=lambda index: str(index.name))
 
 
 def duck_cast(column: Column[Any]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import psycopg.conninfo
-from sqlalchemy import URL, Column, Connection, Engine, Select, Table, create_engine, exc, make_url
+from sqlalchemy import URL, Column, Connection, Engine, Integer, Select, Table, create_engine, exc, make_url
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateTable, DropTable
 
-from airflow_provider_idm.engine import literal, scalar
 from airflow_provider_idm.errors import (
     IdmError,
     LockedError,
@@ -32,9 +30,12 @@ from airflow_provider_idm.repository.dialects.base import (
     Gathered,
     changed_meanwhile,
     first_line,
+    lock_key,
     not_available,
     staged_table,
 )
+from airflow_provider_idm.repository.dialects.postgresql_binary import copy_data
+from airflow_provider_idm.repository.dialects.postgresql_indexes import left_away, mend
 from airflow_provider_idm.repository.dialects.views_postgresql import PostgresqlViews
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class PostgresqlDialect(DatabaseDialect):
             schema, _, what = name.partition(":")
             if not schema:  # the same tables, whether their schema is named or is the default one
                 schema = connection.exec_driver_sql("SELECT current_schema()").scalar() or ""
-            key = _lock_key(f"{schema}:{what}")
+            key = lock_key(f"{schema}:{what}")
             deadline = time.monotonic() + timeout
             while not connection.exec_driver_sql("SELECT pg_try_advisory_lock(%s)", (key,)).scalar():
                 if time.monotonic() >= deadline:
@@ -148,13 +149,19 @@ class PostgresqlDialect(DatabaseDialect):
                 cursor.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
                 yield PostgresqlBulkSession(duck, folder, connection, cursor)
 
+    def mend_indexes(self, engine: Engine, tables: Sequence[Table]) -> None:
+        """Make the indexes that are missing, unless somebody is about to."""
+        mend(engine, tables)
+
     def analyze(self, engine: Engine, tables: Sequence[Table]) -> None:
-        """Run ANALYZE on the tables."""
+        """Run ANALYZE on the columns by which rows are found."""
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            preparer = connection.dialect.identifier_preparer
             for table in tables:
-                connection.exec_driver_sql(
-                    f"ANALYZE {connection.dialect.identifier_preparer.format_table(table)}"
-                )
+                sought = {c.name for index in table.indexes for c in index.columns}
+                sought |= {c.name for c in table.columns if c.primary_key or isinstance(c.type, Integer)}
+                columns = ", ".join(preparer.quote(c.name) for c in table.columns if c.name in sought)
+                connection.exec_driver_sql(f"ANALYZE {preparer.format_table(table)} ({columns})")
 
     @contextmanager
     def begin(self, engine: Engine) -> Iterator[Connection]:
@@ -198,35 +205,35 @@ class PostgresqlBulkSession(BulkSession):
         self._connection.exec_driver_sql(f'ANALYZE {_TEMPORARY}."{name}"')
         return table
 
-    def gather(self, name: str, query: str, columns: Sequence[Column[Any]]) -> Gathered:
-        """Write the rows to a CSV file."""
-        path = self.folder / f"{name}.copy.csv"
-        target = f"{literal(str(path))} (HEADER false, DELIMITER ',')"
-        rows = int(scalar(self.duck, f"COPY ({query}) TO {target}"))
-        return Gathered(str(path), tuple(c.name for c in columns), rows)
+    def gather(self, name: str, query: str, columns: Sequence[Column[Any]]) -> Gathered:  # noqa: ARG002
+        """Remember the query."""
+        return Gathered(query, tuple(c.name for c in columns))
 
     @contextmanager
-    def apply(self) -> Iterator[Connection]:
+    def apply(self, filled: Sequence[Table] = ()) -> Iterator[Connection]:
         """Go on in the transaction that holds the snapshot; the caller's block decides about commit."""
-        yield self._connection
-        self._connection.commit()
+        with left_away(self._connection.engine, filled):
+            try:
+                yield self._connection
+                self._connection.commit()
+            except BaseException:
+                self._connection.rollback()  # else its locks would be in the way of the indexes
+                raise
 
     def insert(self, connection: Connection, rows: Gathered, table: Table) -> None:
-        """COPY the file into the table, and remove it."""
-        path = Path(rows.place)
+        """COPY the query's rows into the table while DuckDB works them out."""
         preparer = connection.dialect.identifier_preparer
         columns = ", ".join(preparer.quote(name) for name in rows.columns)
-        statement = (
-            f"COPY {preparer.format_table(table)} ({columns}) FROM STDIN (FORMAT csv, ENCODING 'UTF8')"
-        )
-        cursor = connection.connection.cursor()
-        try:
-            with cursor.copy(statement) as copy, path.open("rb") as file:
-                while block := file.read(_BLOCK):
-                    copy.write(block)
-        finally:
-            cursor.close()
-            path.unlink()
+        statement = f"COPY {preparer.format_table(table)} ({columns}) FROM STDIN (FORMAT binary)"
+        pieces = copy_data(self.duck, rows.place, [table.c[name] for name in rows.columns])
+        with (
+            contextlib.closing(connection.connection.cursor()) as cursor,
+            cursor.copy(statement) as copy,
+            contextlib.closing(pieces),
+        ):
+            for piece in pieces:
+                for start in range(0, len(piece), _BLOCK):
+                    copy.write(piece[start : start + _BLOCK])
 
 
 def _settings(url: URL) -> dict[str, Any]:
@@ -234,13 +241,6 @@ def _settings(url: URL) -> dict[str, Any]:
     options = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
     given = url.query.get("options")
     return {"options": f"{given} {options}" if given else options, "client_encoding": "UTF8"}
-
-
-def _lock_key(name: str) -> int:
-    """Return the 64-bit number that stands for a name among PostgreSQL's advisory locks."""
-    return int.from_bytes(
-        hashlib.sha256(f"airflow-provider-idm:{name}".encode()).digest()[:8], "big", signed=True
-    )
 
 
 def _conninfo(engine: Engine) -> str:

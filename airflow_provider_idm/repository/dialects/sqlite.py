@@ -31,6 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.pool import NullPool
+from sqlalchemy.schema import CreateIndex, DropIndex
 
 from airflow_provider_idm.errors import (
     IdmError,
@@ -48,6 +49,7 @@ from airflow_provider_idm.repository.dialects.base import (
     duck_cast,
     first_line,
     not_available,
+    secondary_indexes,
     staged_table,
 )
 from airflow_provider_idm.repository.dialects.views_sqlite import SqliteViews
@@ -154,6 +156,9 @@ class SqliteDialect(DatabaseDialect):
         finally:
             session.close()
 
+    def mend_indexes(self, engine: Engine, tables: Sequence[Table]) -> None:
+        """Nothing can be missing: indexes are left away and made again in one transaction."""
+
     def analyze(self, engine: Engine, tables: Sequence[Table]) -> None:
         """Run ANALYZE on the tables, looking at a sample of each index."""
         with self.begin(engine) as connection:
@@ -222,14 +227,19 @@ class SqliteBulkSession(BulkSession):
 
     def gather(self, name: str, query: str, columns: Sequence[Column[Any]]) -> Gathered:
         """Put the rows into the staging file."""
-        rows = self._ingest(name, query, columns)
-        return Gathered(name, tuple(c.name for c in columns), rows)
+        self._ingest(name, query, columns)
+        return Gathered(name, tuple(c.name for c in columns))
 
     @contextmanager
-    def apply(self) -> Iterator[Connection]:
+    def apply(self, filled: Sequence[Table] = ()) -> Iterator[Connection]:
         """Open the writing transaction with the staging file attached."""
         with self._attached(writes=True) as connection:
+            indexes = [index for table in filled for index in secondary_indexes(table)]
+            for index in indexes:
+                connection.execute(DropIndex(index))
             yield connection
+            for index in indexes:
+                connection.execute(CreateIndex(index))
 
     def insert(self, connection: Connection, rows: Gathered, table: Table) -> None:
         """Insert the staged rows by one statement."""

@@ -28,6 +28,9 @@ _COMMANDS: Final = {
     "merge": ("MERGE",),
 }
 
+_FEW: Final = 8
+"""Source columns that are kept as they stand, however few are mapped."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -109,6 +112,7 @@ def load(
         nul=False,
     )
     table.command = command
+    table.verbatim = _verbatim(table)
     with ThreadPoolExecutor(1) as pool:
         scanning = pool.submit(scan, path, header.layout)
         failure = _try_create(connection, table)
@@ -117,8 +121,8 @@ def load(
         structure.count_rows()
     fits = structure.plain and not structure.nul
     if failure is None and fits and _rows(connection, table) == structure.records:
-        _find_verbatim(table)
         return table
+    table.verbatim = {}
     if not structure.plain:
         rewritten = folder / "rewritten.csv"
         rewrite(path, header, rewritten)
@@ -182,6 +186,10 @@ def _select(table: LoadedTable) -> str:
                 inner[text] = text
                 inner[name] = column.conversion.expression(text, nul=table.nul)
                 outer.append(f"nullif({name}, '') AS {name}" if column.conversion.steps else name)
+    for text in table.verbatim:
+        if table.verbatim[text] == text:
+            inner[text] = text
+            outer.append(text)
     if table.command is not None:
         text = table.text(table.command)
         branches = " ".join(
@@ -208,16 +216,21 @@ def _invalid(table: LoadedTable, target: Target) -> str:
     return f"({' OR '.join([*keys, *others])})"
 
 
-def _find_verbatim(table: LoadedTable) -> None:
-    """Note if no source column needs to be read again to be shown as it stands."""
-    found = {
-        table.text(c.source): table.value(c)
-        for t in table.targets
-        for c in t.read_columns
+def _verbatim(table: LoadedTable) -> dict[str, str]:
+    """Return where each source column is kept as it stands, so that none has to be read again to be shown.
+
+    Those that are not mapped, or are converted, are kept beside the canonical values, unless they are many.
+    """
+    read = [c for t in table.targets for c in t.read_columns]
+    unchanged = {
+        table.text(c.source): table.values.setdefault((c.source, c.likeness), f"v{len(table.values)}")
+        for c in read
         if not c.conversion.steps
     }
-    if len(found) == len(table.header.names):
-        table.verbatim = dict(sorted(found.items(), key=lambda item: int(item[0][1:])))
+    more = len(table.header.names) - len(unchanged)
+    if more > max(_FEW, len(read)):
+        return {}
+    return {f"c{n}": unchanged.get(f"c{n}", f"c{n}") for n in range(len(table.header.names))}
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, table: LoadedTable) -> int:

@@ -82,6 +82,16 @@ class Difference:
         )
 
     @property
+    def inserted(self) -> tuple[int, int]:
+        """How many rows it brings: resources, and links in a table of their own."""
+        links = (
+            self.associations[a.mapped.identifier].inserted
+            for a in self.layout.associations
+            if a.mapped.has_link_table
+        )
+        return sum(c.inserted for c in self.entity_types.values()), sum(links)
+
+    @property
     def incremental(self) -> bool:
         """Whether the batch holds commands."""
         return is_incremental(self.manifest.mode)

@@ -47,7 +47,7 @@ def difference_of_everything(stored: Stored, layout: EntityLayout, first_id: int
         duck,
         layout,
         first_id,
-        f"SELECT op, NULL::VARCHAR AS command, id, pk{list_new} FROM {both} WHERE differs",
+        f"SELECT op, NULL::VARCHAR AS command, id, pk{list_new} FROM {both} WHERE differs ORDER BY pk",
     )
     duck.execute(f"DROP TABLE {both}")
 

@@ -110,6 +110,7 @@ class Run:
         """
         request = self.request
         with self.repository.errors(), self.repository.lock(self.connector, request.lock_timeout):
+            self.repository.mend_indexes()
             catalogue = self.repository.register(request.mappings)
             self._remove_leftovers()
             with self.repository.writing() as connection:

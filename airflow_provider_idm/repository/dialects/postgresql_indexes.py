@@ -1,0 +1,109 @@
+"""Filling PostgreSQL's tables without keeping up every index.
+
+Kept up row by row, an index in whose order the rows do not come costs several times what making it at the end does. It
+is dropped before, in a transaction of its own: within the one that applies, readers would be locked out until the end.
+Readers never wait for an index that is made; writers of other connectors do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import psycopg.errors
+from sqlalchemy import Connection, Engine, Table, exc
+from sqlalchemy.schema import CreateIndex, DropIndex
+
+from airflow_provider_idm.repository.dialects.base import lock_key, secondary_indexes
+
+if TYPE_CHECKING:
+    from sqlalchemy import Index
+
+log = logging.getLogger(__name__)
+
+_PATIENCE: Final = "200ms"
+"""How long readers may wait for the moment in which an index is dropped; if that is not enough, it stays."""
+
+
+@contextmanager
+def left_away(engine: Engine, tables: Sequence[Table]) -> Iterator[None]:
+    """Leave the secondary indexes of tables away; they are made again whatever happens."""
+    if not tables:
+        yield
+        return
+    with _alone(engine, tables) as connection:
+        dropped = [
+            i for table in tables for i in secondary_indexes(table) if connection and _drop(connection, i)
+        ]
+        try:
+            yield
+        finally:
+            if connection:
+                _make(connection, dropped)
+
+
+def mend(engine: Engine, tables: Sequence[Table]) -> None:
+    """Make the secondary indexes that are missing, unless a process that left them away is still at work."""
+    with engine.connect() as connection:
+        missing = _missing(connection, tables)
+    if not missing:
+        return
+    with _alone(engine, tables) as alone:
+        if alone:
+            log.warning("an earlier run did not come to make %s again; doing so now", _names(missing))
+            _make(alone, missing)
+
+
+@contextmanager
+def _alone(engine: Engine, tables: Sequence[Table]) -> Iterator[Connection | None]:
+    """Give a connection that holds the lock of those who leave indexes away; None if somebody else holds it."""
+    key = lock_key(f"{tables[0].schema or ''}:indexes")
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if not connection.exec_driver_sql("SELECT pg_try_advisory_lock(%s)", (key,)).scalar():
+            yield None
+            return
+        try:
+            yield connection
+        finally:
+            with contextlib.suppress(exc.DBAPIError):  # a connection that was cut has lost it already
+                connection.exec_driver_sql("SELECT pg_advisory_unlock(%s)", (key,))
+
+
+def _drop(connection: Connection, index: Index) -> bool:
+    """Drop an index if nobody's reading or writing is in the way; tell whether it is gone."""
+    connection.exec_driver_sql(f"SET lock_timeout = '{_PATIENCE}'")
+    try:
+        connection.execute(DropIndex(index, if_exists=True))
+    except exc.OperationalError as error:
+        if not isinstance(error.orig, psycopg.errors.LockNotAvailable):
+            raise
+        log.debug("%s is kept: its table is in use", index.name)
+        return False
+    finally:
+        connection.exec_driver_sql("SET lock_timeout = 0")
+    return True
+
+
+def _make(connection: Connection, indexes: Sequence[Index]) -> None:
+    for index in indexes:
+        connection.execute(CreateIndex(index, if_not_exists=True))
+
+
+def _missing(connection: Connection, tables: Sequence[Table]) -> list[Index]:
+    preparer = connection.dialect.identifier_preparer
+    indexes = {
+        preparer.format_index(index)
+        if table.schema is None
+        else f"{preparer.quote_schema(table.schema)}.{preparer.format_index(index)}": index
+        for table in tables
+        for index in secondary_indexes(table)
+    }
+    query = "SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NULL"
+    return [indexes[name] for (name,) in connection.exec_driver_sql(query, (list(indexes),))]
+
+
+def _names(indexes: Sequence[Index]) -> str:
+    return ", ".join(str(i.name) for i in indexes)
