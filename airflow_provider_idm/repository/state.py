@@ -194,15 +194,30 @@ def forget_block(
         end_task(connection, tables, task_instance, was=BLOCKED, **values)
 
 
+def read_batch_ids(connection: Connection, tables: Tables, connector: int) -> frozenset[str]:
+    """Return the ids of all batches of a connector that the repository is done with."""
+    table = tables.batches
+    return frozenset(connection.scalars(select(table.c.Id).where(table.c.Connector_Id == connector)))
+
+
 def read_batches(
-    connection: Connection, tables: Tables, connector: int, batch: str | None = None
+    connection: Connection,
+    tables: Tables,
+    connector: int,
+    batch: str | None = None,
+    since: datetime | None = None,
 ) -> dict[str, BatchRecord]:
     """Return every batch of a connector that the repository is done with, by id.
 
     :param batch: this one alone, if it is among them.
+    :param since: only those that were finished after this moment (UTC).
     """
     table, tasks = tables.batches, tables.task_instances
-    wanted = (table.c.Connector_Id == connector, *(() if batch is None else (table.c.Id == batch,)))
+    wanted = [table.c.Connector_Id == connector]
+    if batch is not None:
+        wanted.append(table.c.Id == batch)
+    if since is not None:
+        wanted.append(table.c.FinishedAt > since)
     found = (
         select(table, tasks.c.DecidedBy, tasks.c.DecidedAt)
         .select_from(table.outerjoin(tasks, tasks.c.Id == table.c.TaskInstance_Id))

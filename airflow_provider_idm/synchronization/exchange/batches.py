@@ -9,10 +9,17 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from airflow_provider_idm.synchronization.exchange.index import Entry, entry_of, origin_hash, sortable
+from airflow_provider_idm.synchronization.exchange.index import (
+    batch_of,
+    has_date,
+    is_incremental,
+    is_plan,
+    line_of,
+    origin_text,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Container, Iterable
+    from collections.abc import Collection, Iterable
     from datetime import datetime
 
     from airflow_provider_idm.errors import ExchangeError
@@ -37,7 +44,7 @@ class Batches:
         self._channel = channel
         index = channel.read_index()
         self._names = frozenset(channel.names())
-        self._indexed = {batch: entry for batch, entry in index.items() if batch in self._names}
+        self._indexed = {batch: line for batch, line in index.items() if batch in self._names}
         self._read: dict[str, Manifest] = {}
         self._unreadable: dict[str, ExchangeError] = {}
         self._absent: set[str] = set()
@@ -55,15 +62,14 @@ class Batches:
 
     def newest(self) -> Manifest | None:
         """Return the last batch of the queue, or None if there is none; plan-only batches do not count."""
-        while queue := [entry for entry in self._entries() if not entry.plan_only]:
-            if manifest := self._confirmed(max(queue, key=lambda e: e.order)):
+        while queue := self._lines():
+            if manifest := self._confirmed(max(queue)):
                 return manifest
         return None
 
     def of_date(self, date: datetime) -> list[Manifest]:
         """Return the batches of an effective date, in queue order; plan-only ones do not count."""
-        wanted = sortable(date)
-        return self.find([entry.batch for entry in self._entries() if entry.date == wanted])
+        return self.find([batch_of(line) for line in self._lines() if has_date(line, date)])
 
     def by_origin(self, origin: Origin, *, plan_only: bool = False) -> Manifest | None:
         """Return the batch that a task instance published, the newest if there are several, or None.
@@ -74,18 +80,16 @@ class Batches:
         """
         if not origin.run:
             return None
-        wanted = (origin_hash(origin), plan_only)
-        own = [entry.batch for entry in self._entries() if (entry.origin, entry.plan_only) == wanted]
+        wanted = f" {origin_text(origin)}"
+        own = [batch_of(line) for line in self._lines(plan_only=plan_only) if line.endswith(wanted)]
         found = [m for m in self._manifests(own) if m.origin == origin]
         return max(found, key=lambda m: m.batch, default=None)
 
     def has_whole_after(self, batch: str) -> bool:
         """Tell whether a Complete or Initial comes after a batch in the queue; False if there is no such batch."""
-        queue = {entry.batch: entry for entry in self._entries() if not entry.plan_only}
-        own = queue.get(batch)
-        return own is not None and any(
-            not e.is_incremental and e.order > own.order for e in queue.values()
-        )
+        queue = self._lines()
+        own = next((line for line in queue if batch_of(line) == batch), None)
+        return own is not None and any(line > own and not is_incremental(line) for line in queue)
 
     def note(self, batch: str) -> Finished | None:
         """Return the note that a batch is done, or None."""
@@ -98,14 +102,14 @@ class Batches:
 
     # --------------------------------------------------------------------------------------- what a synchronize asks
 
-    def pending(self, done: Container[str]) -> list[Manifest]:
+    def pending(self, done: Collection[str]) -> list[Manifest]:
         """Return the batches that the repository is not done with, in queue order; plan-only ones do not count.
 
         :param done: the batches that it is done with.
         """
         return _queue(self._manifests(self._not_done(done)))
 
-    def survey(self, done: Container[str]) -> tuple[list[Manifest], dict[str, ExchangeError]]:
+    def survey(self, done: Collection[str]) -> tuple[list[Manifest], dict[str, ExchangeError]]:
         """Return what can be read of what is pending, and what is wrong with others that would stop a run, by id.
 
         These are all that are not in the index, and the newest.
@@ -113,13 +117,13 @@ class Batches:
         :param done: the batches that the repository is done with.
         """
         self._try_all(self._others() | self._not_done(done))
-        queue = [e for e in (*self._indexed.values(), *map(entry_of, self._read.values())) if not e.plan_only]
-        if queue:
-            self._try_all([max(queue, key=lambda e: e.order).batch])
+        known = (*self._indexed.values(), *map(line_of, self._read.values()))
+        if queue := [line for line in known if not is_plan(line)]:
+            self._try_all([batch_of(max(queue))])
         pending = [m for b, m in self._read.items() if b not in done]
         return _queue(pending), dict(sorted(self._unreadable.items()))
 
-    def without_note(self, done: Iterable[str]) -> list[str]:
+    def without_note(self, done: Collection[str]) -> list[str]:
         """Return the published batches that are done without a note in the exchange that says so.
 
         :param done: the batches that the repository is done with.
@@ -129,7 +133,7 @@ class Batches:
         self._try_all(lacking)
         return sorted(lacking - self._absent)
 
-    def keep_index(self, done: Container[str]) -> None:
+    def keep_index(self, done: Collection[str]) -> None:
         """Write the index anew if it is behind. Batches that only a plan reads are done from the beginning.
 
         :param done: the batches that the repository is done with.
@@ -139,36 +143,34 @@ class Batches:
             return
         self._try_all(new)
         self.newest()  # an index that contradicts it is dropped
-        entries = {b: e for b, e in self._indexed.items() if e.plan_only or b in done}
-        entries |= {b: entry_of(m) for b, m in self._read.items() if b in new}
-        self._channel.write_index(entries.values())
+        lines = {b: line for b, line in self._indexed.items() if is_plan(line) or b in done}
+        lines |= {b: line_of(m) for b, m in self._read.items() if b in new}
+        self._channel.write_index(lines.values())
 
     # ----------------------------------------------------------------------------------------------------- internals
 
     def _others(self) -> frozenset[str]:
         return self._names - self._indexed.keys() - self._absent
 
-    def _not_done(self, done: Container[str]) -> set[str]:
-        def is_plan(batch: str) -> bool:
-            return batch in self._indexed and self._indexed[batch].plan_only
+    def _not_done(self, done: Collection[str]) -> set[str]:
+        left = self._names.difference(done) - self._absent
+        return {b for b in left if b not in self._indexed or not is_plan(self._indexed[b])}
 
-        return {b for b in self._names - self._absent if b not in done and not is_plan(b)}
+    def _lines(self, *, plan_only: bool = False) -> list[str]:
+        """Return what is known of the batches of the queue, or of those that only a plan reads."""
+        others = map(line_of, self._manifests(self._others()))
+        return [line for line in (*self._indexed.values(), *others) if is_plan(line) == plan_only]
 
-    def _entries(self) -> list[Entry]:
-        """Return what is known of every batch: by the index, or by its manifest."""
-        others = self._manifests(self._others())
-        return [*self._indexed.values(), *map(entry_of, others)]
-
-    def _confirmed(self, entry: Entry) -> Manifest | None:
+    def _confirmed(self, line: str) -> Manifest | None:
         """Return the manifest of a batch, if it is as it was taken for; if not, what it was taken for is forgotten."""
-        found = self._manifests([entry.batch])
+        found = self._manifests([batch_of(line)])
         if not found:
             return None
-        if entry_of(found[0]) != entry:
+        if line_of(found[0]) != line:
             log.warning(
                 "the index of the batches of %s is wrong about batch %s: all manifests are read",
                 self._channel.connector,
-                entry.batch,
+                batch_of(line),
             )
             self._indexed.clear()
             return None

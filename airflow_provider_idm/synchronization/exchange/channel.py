@@ -25,7 +25,7 @@ from airflow_provider_idm.synchronization.exchange.identifiers import (
     folder_name,
     is_batch_id,
 )
-from airflow_provider_idm.synchronization.exchange.index import INDEX, Entry, from_lines, to_lines
+from airflow_provider_idm.synchronization.exchange.index import INDEX, from_text, to_text
 from airflow_provider_idm.synchronization.exchange.manifest import BatchFile, Manifest, Origin
 from airflow_provider_idm.synchronization.exchange.notes import ConnectorState, Finished, FinishedState
 
@@ -213,22 +213,22 @@ class ConnectorExchange:
         """Return the batches that are not noted as done, in queue order."""
         return self.batches().unfinished()
 
-    def read_index(self) -> dict[str, Entry]:
-        """Return what the index tells of batches that are done, by id.
+    def read_index(self) -> dict[str, str]:
+        """Return the index's line of each batch that is done, by id.
 
         One that is not there, or cannot be trusted, is empty: the manifests tell the same.
         """
         path = self._storage.path(self.folder, INDEX)
         try:
             text = self._storage.read_all([path]).get(path)
-            return {} if text is None else from_lines(text, self.connector, self._describe(INDEX))
+            return {} if text is None else from_text(text, self.connector, self._describe(INDEX))
         except ExchangeError as error:
             log.warning("all manifests of %s are read: %s", self.connector, error)
             return {}
 
-    def write_index(self, entries: Iterable[Entry]) -> None:
+    def write_index(self, lines: Iterable[str]) -> None:
         """Write the index of the batches that are done; only whoever synchronizes the connector does."""
-        self._storage.write(to_lines(self.connector, entries), self.folder, INDEX)
+        self._storage.write(to_text(self.connector, lines), self.folder, INDEX)
 
     def state(self) -> ConnectorState:
         """Return the connector's state as last published; ready if it never was.

@@ -1,8 +1,9 @@
-"""The index of a connector's batches that are done: what later runs need to know of them, in one file.
+"""The index of a connector's batches that are done: what later runs need to know of them, in one small file.
 
 It is written by whoever synchronizes, and tells no more than the manifests do. It is a cache: where it is missing,
-damaged or behind, the manifests are read. ``index.jsonl`` holds a line about itself, then a line per batch, all of them
-JSON.
+damaged or behind, the manifests are read. ``index.txt`` begins with a line about itself (format, SHA-256 of the rest,
+connector); then there is a line per batch: effective date, id, mode, ``queue`` or ``plan``, and a hash of the task
+instance that published it. The lines stay text, for there may be thousands, of which a run asks about a few.
 """
 
 from __future__ import annotations
@@ -10,97 +11,91 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from airflow_provider_idm.configuration.enums import SynchronizationMode
 from airflow_provider_idm.errors import ExchangeError
-from airflow_provider_idm.synchronization.exchange.manifest import read_object, reason
+from airflow_provider_idm.synchronization.exchange.manifest import reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from airflow_provider_idm.synchronization.exchange.manifest import Manifest, Origin
 
-INDEX: Final = "index.jsonl"
-_FORMAT: Final = 1
-_INCREMENTAL: Final = SynchronizationMode.INCREMENTAL.name.capitalize()
+INDEX: Final = "index.txt"
+_FORMAT: Final = "1"
+_NO_ORIGIN: Final = "-"
+_INCREMENTAL: Final = f" {SynchronizationMode.INCREMENTAL.name.capitalize()} "
+_PLAN: Final = " plan "
 
 
-class Entry(NamedTuple):
-    """What the index tells of a batch.
-
-    :param date: its effective date (UTC) as text that sorts as dates do.
-    :param mode: as its manifest writes it.
-    :param origin: hash of the task instance that published it; empty if none did.
-    """
-
-    batch: str
-    date: str
-    mode: str
-    plan_only: bool
-    origin: str
-
-    @property
-    def order(self) -> tuple[str, str]:
-        """The place in the connector's queue."""
-        return (self.date, self.batch)
-
-    @property
-    def is_incremental(self) -> bool:
-        """Whether it holds changes rather than everything."""
-        return self.mode == _INCREMENTAL
+def line_of(manifest: Manifest) -> str:
+    """Return a batch's line; lines sort as their batches stand in the queue."""
+    use = _PLAN.strip() if manifest.plan_only else "queue"
+    mode = manifest.mode.name.capitalize()
+    date, origin = date_text(manifest.effective_date), origin_text(manifest.origin)
+    return f"{date} {manifest.batch} {mode} {use} {origin}"
 
 
-def entry_of(manifest: Manifest) -> Entry:
-    """Return what the index tells of a batch."""
-    return Entry(
-        manifest.batch,
-        sortable(manifest.effective_date),
-        manifest.mode.name.capitalize(),
-        manifest.plan_only,
-        origin_hash(manifest.origin),
-    )
+def batch_of(line: str) -> str:
+    """Return the id of a line's batch."""
+    return line.split(" ", 2)[1]
 
 
-def sortable(date: datetime) -> str:
-    """Write a date as text that sorts as dates do."""
+def is_plan(line: str) -> bool:
+    """Tell whether only a plan may read a line's batch."""
+    return _PLAN in line
+
+
+def is_incremental(line: str) -> bool:
+    """Tell whether a line's batch holds changes rather than everything."""
+    return _INCREMENTAL in line
+
+
+def has_date(line: str, date: datetime) -> bool:
+    """Tell whether a line's batch is of an effective date."""
+    return line.startswith(date_text(date))
+
+
+def date_text(date: datetime) -> str:
+    """Write a date (UTC) as text that sorts as dates do."""
     return date.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def origin_hash(origin: Origin) -> str:
-    """Return a hash of a task instance, empty for a command line."""
+def origin_text(origin: Origin) -> str:
+    """Return a hash of a task instance; ``-`` for a command line."""
     if not origin.run:
-        return ""
+        return _NO_ORIGIN
     told = json.dumps([origin.job, origin.run, origin.task, origin.map_index])
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
-def to_lines(connector: str, entries: Iterable[Entry]) -> bytes:
+def to_text(connector: str, lines: Iterable[str]) -> bytes:
     """Write an index."""
-    body = "".join(f"{json.dumps(list(entry))}\n" for entry in sorted(entries)).encode()
-    head = {"connector": connector, "format": _FORMAT, "sha256": hashlib.sha256(body).hexdigest()}
-    return json.dumps(head).encode() + b"\n" + body
+    body = "".join(f"{line}\n" for line in sorted(lines)).encode()
+    return f"{_FORMAT} {hashlib.sha256(body).hexdigest()} {connector}\n".encode() + body
 
 
-def from_lines(text: bytes, connector: str, source: str) -> dict[str, Entry]:
+def from_text(text: bytes, connector: str, source: str) -> dict[str, str]:
     """Read an index.
 
-    :return: its entries by batch.
+    :return: its lines by batch.
     :raises ExchangeError: if the text is not what was written for this connector; ``source`` names it.
     """
     try:
-        first, _, body = text.partition(b"\n")
-        _check(read_object(first), connector, body)
-        entries = [Entry(*line) for line in json.loads(b"[" + b",".join(body.splitlines()) + b"]")]
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        head, _, body = text.partition(b"\n")
+        _check(head.decode(), connector, body)
+        return {batch_of(line): line for line in body.decode().splitlines()}
+    except (IndexError, ValueError) as error:
         raise ExchangeError(f"{source} cannot be read: {reason(error)}") from error
-    return {entry.batch: entry for entry in entries}
 
 
-def _check(head: dict[str, Any], connector: str, body: bytes) -> None:
-    if head["format"] != _FORMAT:
-        raise ValueError(f"it is of format {head['format']!r}, expected {_FORMAT}")
-    if head["connector"].casefold() != connector.casefold():
-        raise ValueError(f"it is that of connector {head['connector']}")
-    if head["sha256"] != hashlib.sha256(body).hexdigest():
+def _check(head: str, connector: str, body: bytes) -> None:
+    version, _, rest = head.partition(" ")
+    if version != _FORMAT:
+        raise ValueError(f"it is not of format {_FORMAT}")
+    digest, _, name = rest.partition(" ")
+    if name.casefold() != connector.casefold():
+        raise ValueError(f"it is not that of connector {connector}")
+    if digest != hashlib.sha256(body).hexdigest():
         raise ValueError("it was altered or cut off")

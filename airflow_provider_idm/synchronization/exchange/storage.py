@@ -118,7 +118,8 @@ class Storage:
         with self._guard(path):
             try:
                 if self.is_local:
-                    with os.scandir(path) as found:  # fsspec looks at each entry, of which there may be thousands
+                    # fsspec looks at each entry, of which there may be thousands
+                    with os.scandir(path) as found:
                         return [entry.name for entry in found]
                 self.fs.invalidate_cache(path)
                 entries = self.fs.ls(path, detail=False)

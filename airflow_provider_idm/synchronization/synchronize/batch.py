@@ -118,7 +118,7 @@ class BatchRun:
             self.request.mappings,
             self.standing.counts,
             rolling=rolling,
-            applied=applied_within(rolling, self.standing.records.values()),
+            applied=applied_within(rolling, self.standing.records),
         )
 
     def _review(self, difference: Difference, stored: Stored) -> Review:

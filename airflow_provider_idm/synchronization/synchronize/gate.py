@@ -9,9 +9,10 @@ from typing import Any
 from airflow_provider_idm.configuration.enums import SynchronizationMode
 from airflow_provider_idm.configuration.mappings import ConnectorMappings
 from airflow_provider_idm.configuration.model import RollingWindow
-from airflow_provider_idm.repository.state import APPLIED, BatchRecord
+from airflow_provider_idm.repository.state import APPLIED
 from airflow_provider_idm.synchronization.synchronize.difference import Difference, StoredCounts
 from airflow_provider_idm.synchronization.synchronize.result import ExceededThreshold
+from airflow_provider_idm.synchronization.synchronize.standing import Records
 from airflow_provider_idm.synchronization.synchronize.thresholds import (
     ConnectorNumbers,
     Numbers,
@@ -57,13 +58,14 @@ def find_exceeded(
 
 
 def applied_within(
-    rolling: RollingWindow | None, records: Iterable[BatchRecord], now: datetime | None = None
+    rolling: RollingWindow | None, records: Records, now: datetime | None = None
 ) -> list[Mapping[str, Any]]:
     """Return the results of what counts for a rolling window.
 
     Everything that was applied within it, except an Initial and what somebody answered for: after a person has resumed
     a large change, the next small one is not to be asked about again.
 
+    :param records: of the connector's batches.
     :param now: the window's end (UTC).
     """
     if rolling is None:
@@ -71,8 +73,8 @@ def applied_within(
     begin = (now or datetime.now(UTC)) - timedelta(days=rolling.days)
     return [
         result
-        for r in records
-        if r.state == APPLIED and r.finished_at > begin and not r.consent and r.mode != _INITIAL
+        for r in records.since(begin)
+        if r.state == APPLIED and not r.consent and r.mode != _INITIAL
         if (result := r.result)
     ]
 

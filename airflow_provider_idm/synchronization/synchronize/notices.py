@@ -53,7 +53,9 @@ class Notices:
         try:
             batches.keep_index(records)
         except (ExchangeError, ExchangeUnavailableError) as error:
-            log.warning("the index of the batches of %s is not up to date: %s", self._channel.connector, error)
+            log.warning(
+                "the index of the batches of %s is not up to date: %s", self._channel.connector, error
+            )
         self.stands(state)
 
     def finished(self, batch: str, state: str, at: datetime, replaced_by: str | None = None) -> None:

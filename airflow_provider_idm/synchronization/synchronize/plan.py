@@ -212,7 +212,7 @@ class _Comparison:
         request, standing = self.request, self.standing
         state, counts = standing.state, standing.counts
         stored_now = count_resources(request.repository, self.layout.catalogue, standing)
-        applied = applied_within(request.rolling, standing.records.values())
+        applied = applied_within(request.rolling, standing.records)
         given_ids = 0
         result: SynchronizeResult | None = None
         for number, step in enumerate(steps):

@@ -2,14 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
 
 from sqlalchemy import func, select
 
 from airflow_provider_idm.repository import Repository
 from airflow_provider_idm.repository.catalogue import Catalogue
-from airflow_provider_idm.repository.state import BatchRecord, ConnectorState, read_batches, read_state
+from airflow_provider_idm.repository.state import (
+    BatchRecord,
+    ConnectorState,
+    read_batch_ids,
+    read_batches,
+    read_state,
+)
 from airflow_provider_idm.synchronization.synchronize.difference import StoredCounts
+
+
+class Records(Mapping[str, BatchRecord]):
+    """The batches that the repository is done with, by id; of the thousands that there may be only ids are read.
+
+    The record of one is read when it is asked for.
+    """
+
+    def __init__(self, repository: Repository, connector: int) -> None:
+        self._repository = repository
+        self._connector = connector
+
+    def __getitem__(self, batch: str) -> BatchRecord:
+        """Return a batch's record."""
+        if batch not in self._ids:
+            raise KeyError(batch)
+        with self._repository.reading() as connection:
+            return read_batches(connection, self._repository.tables, self._connector, batch)[batch]
+
+    def __contains__(self, batch: object) -> bool:
+        """Whether the repository is done with a batch."""
+        return batch in self._ids
+
+    def __iter__(self) -> Iterator[str]:
+        """Go through the ids."""
+        return iter(self._ids)
+
+    def __len__(self) -> int:
+        """Count them."""
+        return len(self._ids)
+
+    def since(self, moment: datetime) -> list[BatchRecord]:
+        """Return what was finished after a moment (UTC), the earliest first."""
+        with self._repository.reading() as connection:
+            found = read_batches(connection, self._repository.tables, self._connector, since=moment)
+        return list(found.values())
+
+    @cached_property
+    def _ids(self) -> frozenset[str]:
+        with self._repository.reading() as connection:
+            return read_batch_ids(connection, self._repository.tables, self._connector)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +68,7 @@ class Standing:
 
     state: ConnectorState
     counts: StoredCounts
-    records: dict[str, BatchRecord]
+    records: Records
 
 
 def read_standing(repository: Repository, catalogue: Catalogue) -> Standing:
@@ -35,7 +85,7 @@ def read_standing(repository: Repository, catalogue: Catalogue) -> Standing:
         return Standing(
             read_state(connection, repository.tables, own),
             StoredCounts({r.Id: r.Resources for r in resources}, {r.Id: r.Links for r in links}),
-            read_batches(connection, repository.tables, own),
+            Records(repository, own),
         )
 
 
