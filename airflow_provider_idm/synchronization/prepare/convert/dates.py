@@ -13,6 +13,16 @@ _COMPACT: Final = rf"(\d{{4}})(\d\d)(\d\d)(?:T?{_TIME}(?:{_SIXTY}{_SIXTY}?)?{_FR
 _MIDNIGHT: Final = r"(?:[Tt ]00:00(?::00(?:[.,]0+)?)?)?"
 _DATE: Final = rf"(\d{{4}})(?:-(\d\d)-(\d\d){_MIDNIGHT}|/(\d\d)/(\d\d){_MIDNIGHT}|(\d\d)(\d\d)(?:000000)?)"
 _PARTS: Final = ("y", "mo", "d", "h", "mi", "s", "z")
+_COMMON: Final = {
+    "%Y%m%d%H%M%S.0Z": 17,
+    "%Y%m%d%H%M%SZ": 15,
+    "%Y-%m-%dT%H:%M:%SZ": 20,
+    "%Y-%m-%d %H:%M:%S": 19,
+    "%Y-%m-%dT%H:%M:%S": 19,
+    "%Y-%m-%d": 10,
+    "%Y%m%d": 8,
+}
+"""How moments in UTC are written most, and how long that is."""
 _EPOCH_1601: Final = 11_644_473_600_000_000
 """Microseconds from 1601 to 1970."""
 
@@ -20,7 +30,8 @@ _EPOCH_1601: Final = 11_644_473_600_000_000
 def date_time(x: str) -> str:
     """ISO 8601, ``yyyy-MM-dd HH:mm:ss``, generalized time, a date alone (midnight); without a zone UTC."""
     return (
-        f"CASE WHEN regexp_full_match({x}, '{_EXTENDED}') THEN {_moment(x, _EXTENDED)} "
+        f"CASE {_common(x)}"
+        f"WHEN regexp_full_match({x}, '{_EXTENDED}') THEN {_moment(x, _EXTENDED)} "
         f"WHEN regexp_full_match({x}, '{_COMPACT}') THEN {_moment(x, _COMPACT)} END"
     )
 
@@ -43,6 +54,21 @@ def date_1601(x: str) -> str:
         rf"CASE WHEN regexp_full_match({x}, '\d+') AND {ticks} IS NOT NULL THEN "
         f"CASE WHEN {ticks} IN (0, 9223372036854775807) THEN '' ELSE {_canonical(moment)} END END"
     )
+
+
+def _common(x: str) -> str:
+    """Return the branches for the common ways of writing, which take a hundredth of the time of the others.
+
+    What is read is written again, and must be the same: reading alone is lenient.
+    """
+    branches = ""
+    for format_, length in _COMMON.items():
+        moment = f"try_strptime({x}, '{format_}')"
+        branches += (
+            f"WHEN strlen({x}) = {length} AND {x} >= '0001' AND strftime({moment}, '{format_}') = {x} "
+            f"THEN strftime({moment}, '%Y%m%d%H%M%S') "
+        )
+    return branches
 
 
 def _moment(x: str, pattern: str) -> str:
