@@ -67,8 +67,12 @@ class Repository:
         :raises RepositoryUnavailableError: if the database does not answer.
         """
         repository = cls.at(url, schema)
-        with repository.errors():
-            repository._upgrade(create=create)  # noqa: SLF001
+        try:
+            with repository.errors():
+                repository._upgrade(create=create)  # noqa: SLF001
+        except BaseException:
+            repository.close()
+            raise
         return repository
 
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,6 @@ import psycopg
 import psycopg.conninfo
 from sqlalchemy import URL, Column, Connection, Engine, Integer, Select, Table, create_engine, exc, make_url
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateTable, DropTable
 
 from airflow_provider_idm.errors import (
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     import duckdb
 
 _BLOCK = 1 << 18
+_CONNECTIONS = 20
+"""Connections that one process may have open at once, beside the one that is kept for the next small statement."""
 _POLL_SECONDS = 0.2
 _TEMPORARY = "pg_temp"
 _SETTINGS = {
@@ -72,7 +74,14 @@ class PostgresqlDialect(DatabaseDialect):
     def engine(self, url: str) -> Engine:
         """Make the engine; any ``postgresql://`` URL is taken to psycopg 3."""
         parsed = make_url(url).set(drivername="postgresql+psycopg")
-        return create_engine(parsed, poolclass=NullPool, connect_args=_settings(parsed), hide_parameters=True)
+        return create_engine(
+            parsed,
+            pool_size=1,
+            max_overflow=_CONNECTIONS,
+            pool_pre_ping=True,
+            connect_args=_settings(parsed),
+            hide_parameters=True,
+        )
 
     def check(self, engine: Engine) -> None:
         """Check that the database holds all of Unicode."""
@@ -112,6 +121,7 @@ class PostgresqlDialect(DatabaseDialect):
     def lock(self, engine: Engine, name: str, timeout: float) -> Iterator[None]:
         """Hold a session-level advisory lock in a connection of its own."""
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.detach()  # whatever happens, the lock goes with it
             schema, _, what = name.partition(":")
             if not schema:  # the same tables, whether their schema is named or is the default one
                 schema = connection.exec_driver_sql("SELECT current_schema()").scalar() or ""
@@ -138,16 +148,18 @@ class PostgresqlDialect(DatabaseDialect):
         """Open the applying transaction and a reader that sees the same snapshot."""
         import adbc_driver_postgresql.dbapi as adbc  # noqa: PLC0415 - heavy
 
-        uri = _conninfo(engine)
         with (
+            ThreadPoolExecutor(1) as pool,
             engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection,
-            connection.begin(),
         ):
-            snapshot = connection.exec_driver_sql("SELECT pg_export_snapshot()").scalar_one()
-            with adbc.connect(uri, autocommit=True) as reader, reader.cursor() as cursor:
-                cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
-                cursor.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
-                yield PostgresqlBulkSession(duck, folder, connection, cursor)
+            connecting = pool.submit(adbc.connect, _conninfo(engine), autocommit=True)
+            connection.detach()  # temporary tables go with it
+            with connection.begin():
+                snapshot = connection.exec_driver_sql("SELECT pg_export_snapshot()").scalar_one()
+                with connecting.result() as reader, reader.cursor() as cursor:
+                    cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+                    cursor.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
+                    yield PostgresqlBulkSession(duck, folder, connection, cursor)
 
     def mend_indexes(self, engine: Engine, tables: Sequence[Table]) -> None:
         """Make the indexes that are missing, unless somebody is about to."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +22,7 @@ from airflow_provider_idm.synchronization.exchange.checks import (
     check_size,
     is_copy,
 )
+from airflow_provider_idm.synchronization.exchange.fetching import fetch_ahead
 from airflow_provider_idm.synchronization.exchange.identifiers import (
     canonical_batch_id,
     folder_name,
@@ -30,7 +33,7 @@ from airflow_provider_idm.synchronization.exchange.manifest import BatchFile, Ma
 from airflow_provider_idm.synchronization.exchange.notes import ConnectorState, Finished, FinishedState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from datetime import datetime
 
     from airflow_provider_idm.synchronization.exchange.storage import Storage
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STATE = "state.json"
+_FILES_AT_ONCE = 2
+"""Files of a local exchange that are checked side by side."""
 
 
 class ConnectorExchange:
@@ -163,8 +168,21 @@ class ConnectorExchange:
         :return: the path of each file by its target (entity type or association).
         :raises ExchangeError: naming the file, if one is missing or is not what was published.
         """
+        with self.fetching(manifest, folder) as files:
+            return dict(files)
+
+    @contextmanager
+    def fetching(self, manifest: Manifest, folder: Path) -> Iterator[Mapping[str, Path]]:
+        """Begin to make a batch's files readable, as ``fetch`` does; who asks for one waits until it has been checked.
+
+        :raises ExchangeError: as ``fetch``, when the file is asked for.
+        """
         check_names(manifest, self._describe(manifest.batch, MANIFEST))
-        return {file.target: self._fetch_one(manifest.batch, file, folder) for file in manifest.files}
+        at_once = _FILES_AT_ONCE if self._storage.is_local else 1
+        with fetch_ahead(
+            manifest.files, lambda file: self._fetch_one(manifest.batch, file, folder), at_once
+        ) as files:
+            yield files
 
     # -------------------------------------------------------------------------------------------------- notes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -45,8 +46,11 @@ from airflow_provider_idm.synchronization.synchronize.stored import Stored
 
 log = logging.getLogger(__name__)
 
-MANY: Final = 10_000
-"""Inserted resources after which the database's own statistics are brought up to date at once."""
+MANY: Final = 50_000
+"""Rows that come into a table at once whose indexes may better be made anew."""
+WORTH_ANALYZING: Final = 10_000
+_GROWN: Final = 10
+"""Rows that came, and percent of those that were there, after which the statistics are brought up to date at once."""
 _EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -85,8 +89,9 @@ class BatchRun:
         """Apply the batch, or find it blocked; return what it did, or would do, and when that was committed."""
         request, manifest = self.request, self._manifest
         repository = request.repository
-        files = request.exchange.channel(manifest.connector).fetch(manifest, self.folder)
+        channel = request.exchange.channel(manifest.connector)
         with (
+            channel.fetching(manifest, self.folder) as files,
             open_engine(self.folder, request.memory_limit) as duck,
             repository.session(duck, self.folder) as session,
         ):
@@ -188,7 +193,7 @@ class BatchRun:
         staged = stager.stage()
         kept = self._change_rows(stored, difference, stager.real) if request.do_not_delete_changes else []
         consent = (FORCED if self.forced else RESUMED) if exceeded else None
-        with session.apply() as connection:
+        with session.apply(self._filled(difference)) as connection:
             record = self._record(connection)
             record.advance(effective, now, loses_history=staged.overwrites and not request.history)
             record.keep_layout(request.mappings, effective)
@@ -206,6 +211,18 @@ class BatchRun:
             record.finish(difference, result, effective, now, consent=consent, approval=self.approval)
         return now
 
+    def _filled(self, difference: Difference) -> list[Table]:
+        """Return the tables that many rows come into, and that hold few."""
+        tables, inserted = self._tables, difference.inserted
+        filled = []
+        if max(inserted) >= MANY:
+            stored = self.request.repository.totals()
+            filled = [
+                number >= MANY and number >= 2 * before
+                for number, before in zip(inserted, stored, strict=True)
+            ]
+        return list(itertools.compress((tables.resources, tables.resource_links), filled))
+
     def _record(self, connection: Connection) -> Record:
         return Record(
             connection, self._tables, self.layout, self.step, self.standing.state, self.task_instance
@@ -216,12 +233,20 @@ class BatchRun:
         state = result.batches[-1].state
         try:
             place_reports(difference, reports, self.folder.parent)
-            if state == APPLIED and difference.inserted_ids > MANY:
+            if state == APPLIED and self._has_grown(difference):
                 self.request.repository.analyze()
         except (OSError, IdmError) as error:
             log.warning(
                 "batch %s is %s, but not everything after it was done: %s", self._manifest.batch, state, error
             )
+
+    def _has_grown(self, difference: Difference) -> bool:
+        """Tell whether the database's statistics no longer say how many rows there are."""
+        stored = (sum(difference.before_resources.values()), sum(difference.before_links.values()))
+        return any(
+            number >= WORTH_ANALYZING and 100 * number >= _GROWN * before
+            for number, before in zip(difference.inserted, stored, strict=True)
+        )
 
     def _change_rows(
         self, stored: Stored, difference: Difference, real: Callable[[str], str]

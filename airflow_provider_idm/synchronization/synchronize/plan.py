@@ -219,10 +219,10 @@ class _Comparison:
             manifest, is_last = step.manifest, step is steps[-1]
             allowed = request.allow_backwards and is_last
             check_applicable(manifest, state, request.mappings, stored_now, allow_backwards=allowed)
-            files = request.exchange.channel(manifest.connector).fetch(manifest, self.place)
-            difference = build_difference(
-                self.stored, self.layout, manifest, files, counts, given_ids=given_ids
-            )
+            with request.exchange.channel(manifest.connector).fetching(manifest, self.place) as files:
+                difference = build_difference(
+                    self.stored, self.layout, manifest, files, counts, given_ids=given_ids
+                )
             self.changes.add(difference, ChangeRows(difference, self.stored, by_property=True))
             exceeded = self._exceeded(difference, counts, applied)
             blocks = exceeded and not (request.force and is_last)
