@@ -255,7 +255,10 @@ class Repository:
     def analyze(self) -> None:
         """Bring the database's statistics up to date, after a great many rows came."""
         with self.errors():
-            self.dialect.analyze(self.engine, [self.tables.resources, self.tables.resource_links])
+            stored = self.tables
+            self.dialect.analyze(
+                self.engine, [stored.resources, stored.resource_links, stored.unresolved_links]
+            )
 
     def status(self, connector: str) -> state.ConnectorStatus:
         """Return what the repository holds of a connector and which batches made it."""

@@ -222,7 +222,8 @@ class SqliteBulkSession(BulkSession):
 
     def stage(self, name: str, query: str, columns: Sequence[Column[Any]]) -> Table:
         """Put the rows into the staging file."""
-        self._ingest(name, query, columns)
+        # Not knowing how few they are, SQLite would read all that they are joined with.
+        self._ingest(name, query, columns, f'ANALYZE "{name}"')
         return staged_table(name, columns, schema=_STAGE)
 
     def gather(self, name: str, query: str, columns: Sequence[Column[Any]]) -> Gathered:
@@ -247,11 +248,15 @@ class SqliteBulkSession(BulkSession):
         statement = select(*(source.c[name] for name in rows.columns))
         connection.execute(insert(table).from_select(list(rows.columns), statement, include_defaults=False))
 
-    def _ingest(self, name: str, query: str, columns: Sequence[Column[Any]]) -> int:
+    def _ingest(self, name: str, query: str, columns: Sequence[Column[Any]], *more: str) -> None:
+        """Put the rows into a table of the staging file; then run more statements there."""
         casts = ", ".join(f'CAST("{c.name}" AS {duck_cast(c)}) AS "{c.name}"' for c in columns)
         rows = self.duck.sql(f"SELECT {casts} FROM ({query})").to_arrow_reader(_ROWS_A_BATCH)
         with self._driver() as cursor:
-            return int(cursor.adbc_ingest(name, rows, mode="replace"))
+            cursor.adbc_ingest(name, rows, mode="replace")
+            for statement in more:
+                cursor.execute(statement)
+                cursor.fetchall()
 
     @contextmanager
     def _driver(self) -> Iterator[Any]:
