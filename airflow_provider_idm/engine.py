@@ -12,7 +12,7 @@ import re
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_idm.errors import ConfigurationError, DataError, ResourcesError
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import duckdb
+    import pyarrow as pa
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +100,29 @@ def _connect(spill: Path, memory_limit: str, threads: int | None) -> duckdb.Duck
 
 def _first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0]
+
+
+_STREAMED: Final = {
+    "Out of Memory Error": "OutOfMemoryException",
+    "IO Error": "IOException",
+    "Conversion Error": "ConversionException",
+    "Invalid Input Error": "InvalidInputException",
+}
+"""How Arrow's messages begin that pass on an error of DuckDB's, and what that was."""
+
+
+def record_batches(duck: duckdb.DuckDBPyConnection, query: str, rows: int) -> Iterator[pa.RecordBatch]:
+    """Stream the rows of a query, so many at once; any error is raised as DuckDB's own.
+
+    One that comes up after the first rows passes through Arrow, and would be an OSError that quotes them.
+    """
+    import duckdb as library  # noqa: PLC0415 - heavy; never at DAG-parse time
+
+    try:
+        yield from duck.sql(query).to_arrow_reader(rows)
+    except OSError as error:
+        kind, _, _ = str(error).partition(":")
+        raise getattr(library, _STREAMED.get(kind, "Error"))(str(error)) from None
 
 
 def scalar(connection: duckdb.DuckDBPyConnection, statement: str) -> Any:

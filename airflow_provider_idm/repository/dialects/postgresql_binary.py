@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import BigInteger, Boolean, Column, Integer
 
-from airflow_provider_idm.engine import identifier
+from airflow_provider_idm.engine import identifier, record_batches
 from airflow_provider_idm.repository.schema import Moment
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def copy_data(
 
     def work() -> None:
         try:
-            for batch in duck.sql(_typed(query, columns)).to_arrow_reader(_ROWS):
+            for batch in record_batches(duck, _typed(query, columns), _ROWS):
                 for piece in _pieces(batch, columns):
                     put(piece)
                     if given_up.is_set():

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_idm.engine import literal, scalar
+from airflow_provider_idm.engine import literal, record_batches, scalar
 from airflow_provider_idm.errors import SynchronizeError
 from airflow_provider_idm.synchronization.exchange.manifest import Manifest
 from airflow_provider_idm.synchronization.synchronize.changes import ChangeRows
@@ -123,9 +123,9 @@ class ChangeSet:
     def _hash(self, own: str) -> str:
         """Hash the changes' own hashes, sorted: neither order nor database matter."""
         row = "json_array(kind, type, operation, key1, key2, property, old, new)::VARCHAR"
-        hashes = self._duck.sql(f"SELECT sha256({row}) AS hash {own} ORDER BY hash")
+        hashes = f"SELECT sha256({row}) AS hash {own} ORDER BY hash"
         digest = hashlib.sha256()
-        for batch in hashes.to_arrow_reader(_ROWS_A_BATCH):
+        for batch in record_batches(self._duck, hashes, _ROWS_A_BATCH):
             digest.update("".join(batch.column(0).to_pylist()).encode())
         return digest.hexdigest()
 
