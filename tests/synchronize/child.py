@@ -9,6 +9,8 @@ one of
 * ``before_commit`` / ``after_commit``: of the transaction that records the batch, or what becomes of the connector;
 * ``before_note`` / ``after_note``: when the exchange's note that the batch is done is put in place;
 * ``before_state`` / ``after_state``: when the exchange's note of the connector's state is.
+
+``many`` is how many rows count as many.
 """
 
 from __future__ import annotations
@@ -123,6 +125,10 @@ def main(arguments: dict[str, Any]) -> None:
             time.sleep(0.002)
     said: dict[str, Any]
     harness.repository  # noqa: B018 - opened before the trace begins
+    if (many := arguments.get("many")) is not None:
+        from airflow_provider_idm.synchronization.synchronize import batch
+
+        vars(batch)["MANY"] = many
     trace.install()
     try:
         said = {"result": _act(harness, arguments)}

@@ -223,7 +223,12 @@ class PostgresqlBulkSession(BulkSession):
 
     @contextmanager
     def apply(self, filled: Sequence[Table] = ()) -> Iterator[Connection]:
-        """Go on in the transaction that holds the snapshot; the caller's block decides about commit."""
+        """Go on in the transaction that holds the snapshot; the caller's block decides about commit.
+
+        Nothing is loaded any more.
+        """
+        if filled:
+            self._cursor.execute("ROLLBACK")  # its locks, too, would be in the way of dropping indexes
         with left_away(self._connection.engine, filled):
             try:
                 yield self._connection

@@ -26,11 +26,16 @@ log = logging.getLogger(__name__)
 
 _PATIENCE: Final = "200ms"
 """How long readers may wait for the moment in which an index is dropped; if that is not enough, it stays."""
+_KEPT: Final = (psycopg.errors.LockNotAvailable, psycopg.errors.InsufficientPrivilege)
+"""Why an index stays: its table is in use, or somebody else's."""
 
 
 @contextmanager
 def left_away(engine: Engine, tables: Sequence[Table]) -> Iterator[None]:
-    """Leave the secondary indexes of tables away; they are made again whatever happens."""
+    """Leave the secondary indexes of tables away; they are made again whatever happens.
+
+    If that fails, what was done without them is done all the same: ``mend`` makes them.
+    """
     if not tables:
         yield
         return
@@ -60,36 +65,47 @@ def mend(engine: Engine, tables: Sequence[Table]) -> None:
 @contextmanager
 def _alone(engine: Engine, tables: Sequence[Table]) -> Iterator[Connection | None]:
     """Give a connection that holds the lock of those who leave indexes away; None if somebody else holds it."""
-    key = lock_key(f"{tables[0].schema or ''}:indexes")
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        schema = tables[0].schema or connection.exec_driver_sql("SELECT current_schema()").scalar()
+        key = lock_key(f"indexes of {schema or ''}")  # no colon stands in it, as in the locks of connectors
         if not connection.exec_driver_sql("SELECT pg_try_advisory_lock(%s)", (key,)).scalar():
             yield None
             return
         try:
             yield connection
         finally:
-            with contextlib.suppress(exc.DBAPIError):  # a connection that was cut has lost it already
-                connection.exec_driver_sql("SELECT pg_advisory_unlock(%s)", (key,))
+            # A connection that was cut has lost it already.
+            with contextlib.suppress(exc.DBAPIError):
+                if not connection.invalidated:
+                    connection.exec_driver_sql("SELECT pg_advisory_unlock(%s)", (key,))
 
 
 def _drop(connection: Connection, index: Index) -> bool:
-    """Drop an index if nobody's reading or writing is in the way; tell whether it is gone."""
+    """Drop an index if nobody's reading or writing is in the way, and if it is ours; tell whether it is gone."""
     connection.exec_driver_sql(f"SET lock_timeout = '{_PATIENCE}'")
     try:
         connection.execute(DropIndex(index, if_exists=True))
-    except exc.OperationalError as error:
-        if not isinstance(error.orig, psycopg.errors.LockNotAvailable):
+    except exc.DBAPIError as error:
+        if not isinstance(error.orig, _KEPT):
             raise
-        log.debug("%s is kept: its table is in use", index.name)
+        log.debug("%s is kept (%s)", index.name, type(error.orig).__name__)
         return False
     finally:
-        connection.exec_driver_sql("SET lock_timeout = 0")
+        if not connection.invalidated:
+            connection.exec_driver_sql("SET lock_timeout = 0")
     return True
 
 
 def _make(connection: Connection, indexes: Sequence[Index]) -> None:
-    for index in indexes:
-        connection.execute(CreateIndex(index, if_not_exists=True))
+    try:
+        for index in indexes:
+            connection.execute(CreateIndex(index, if_not_exists=True))
+    except exc.DBAPIError as error:
+        log.warning(
+            "not all of %s could be made again (%s); reading is slower until a later run does so",
+            _names(indexes),
+            type(error.orig).__name__,
+        )
 
 
 def _missing(connection: Connection, tables: Sequence[Table]) -> list[Index]:
