@@ -118,11 +118,15 @@ def record_batches(duck: duckdb.DuckDBPyConnection, query: str, rows: int) -> It
     """
     import duckdb as library  # noqa: PLC0415 - heavy; never at DAG-parse time
 
+    # texts of more than 2 GiB together, as those of photos, need offsets of 64 bits
+    duck.execute("SET arrow_large_buffer_size = true")
     try:
         yield from duck.sql(query).to_arrow_reader(rows)
     except OSError as error:
         kind, _, _ = str(error).partition(":")
         raise getattr(library, _STREAMED.get(kind, "Error"))(str(error)) from None
+    finally:
+        duck.execute("RESET arrow_large_buffer_size")
 
 
 def scalar(connection: duckdb.DuckDBPyConnection, statement: str) -> Any:

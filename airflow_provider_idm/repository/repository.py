@@ -143,6 +143,17 @@ class Repository:
             yield connection
 
     @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Open a reading transaction all of whose statements see the same."""
+        options = dict(self.dialect.snapshot_options)
+        with (
+            self.errors(),
+            self.engine.connect().execution_options(**options) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Open a small writing transaction."""
         with self.errors(), self.dialect.begin(self.engine) as connection:

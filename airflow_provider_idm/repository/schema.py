@@ -63,6 +63,10 @@ class Moment(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+LARGE: Final = "large"
+"""In the ``info`` of a column: its values are whole files."""
+
+
 def text(length: int | None = None) -> Any:
     """Return a text type that compares by code point."""
     kind = Text if length is None else lambda **options: String(length, **options)
@@ -201,7 +205,7 @@ class Tables:
             # Written with every file; the default is that of what older versions stored. It stands before the content,
             # which SQLite would have to read through to find it.
             Column("ValidFrom", Moment, nullable=False, server_default=sql_text("'1970-01-01 00:00:00'")),
-            Column("Content", text(), nullable=False),
+            Column("Content", text(), nullable=False, info={LARGE: True}),
         )
         # Association rows that make no link (orphans, conflict losers …), by their keys, to be resolved again later.
         self.unresolved_links = Table(

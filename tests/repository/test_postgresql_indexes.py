@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from airflow_provider_idm.errors import RepositoryUnavailableError
 from airflow_provider_idm.repository import Repository
 from airflow_provider_idm.repository.dialects.base import lock_key
 from tests.oracle.harness import Harness, expected_snapshot
@@ -198,6 +199,29 @@ def test_a_load_whose_indexes_could_not_be_made_is_applied(
     assert "UR_ResourceLinks_R2" in message
     assert harness.synchronize(batch=published).already_applied
     assert not missing(harness.url)
+
+
+def test_a_connection_that_is_cut_before_rows_come_is_told_as_such(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_away(monkeypatch, harness.url)
+    published = harness.publish(ENTRIES, "Initial")
+    cut: list[int] = []
+
+    def before(_c: Any, cursor: Any, statement: str, *_rest: Any) -> None:
+        if not cut and statement.lstrip().startswith("DROP INDEX"):
+            cut.append(cursor.connection.info.backend_pid)
+            execute(harness.url, f"SELECT pg_terminate_backend({cut[0]}, 5000)")
+
+    sa.event.listen(harness.repository.engine, "before_cursor_execute", before)
+    with pytest.raises(RepositoryUnavailableError):
+        harness.synchronize(batch=published)
+
+    assert len(cut) == 1
+    assert harness.table("UR_Resources") == []
+    harness.synchronize(batch=published)
+    assert not missing(harness.url)
+    assert is_filled(harness)
 
 
 # ----------------------------------------------------------------------------------------------- schemas and rights

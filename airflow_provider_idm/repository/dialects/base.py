@@ -1,29 +1,33 @@
 """The interface that each database implements.
 
 A synchronization reads what is stored in bulk into DuckDB, compares there, and writes only the changes back. A
-``BulkSession`` is the repository's end of that: ``push`` and ``load`` read under one view of the data, ``stage`` and
-``gather`` bring rows over, and ``apply`` is the one transaction that changes anything.
+``BulkSession`` is the repository's end of that: ``push`` and ``load`` read under one view of the data, ``stage`` brings
+rows over, ``gather`` has rows ready for ``insert``, and ``apply`` is the one transaction that changes anything.
 """
 
 from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import BigInteger, Column, Connection, Engine, Index, Integer, MetaData, Select, Table, exc
 
 from airflow_provider_idm.errors import ConcurrentChangeError, IdmError, RepositoryUnavailableError
 from airflow_provider_idm.repository.dialects.views import ViewDialect
+from airflow_provider_idm.repository.schema import LARGE
 
 if TYPE_CHECKING:
     import duckdb
 
 
+_ROWS_A_BATCH: Final = 100_000
+_FILES_A_BATCH: Final = 2048
 INCOMING: Final = "incoming"
 """What a query over the rows on their way from the repository calls them."""
 
@@ -70,7 +74,7 @@ class BulkSession(ABC):
 
     @abstractmethod
     def gather(self, name: str, query: str, columns: Sequence[Column[Any]]) -> Gathered:
-        """Have the rows of a DuckDB query ready for ``insert``; text and integer columns only.
+        """Have the rows of a DuckDB query ready for ``insert``: text, whole numbers, truth values and moments.
 
         What the query reads stays as it is until then.
         """
@@ -92,9 +96,11 @@ class DatabaseDialect(ABC):
     """One kind of database.
 
     :param views: its way with views.
+    :param snapshot_options: execution options of a transaction all of whose statements see the same.
     """
 
     views: ViewDialect
+    snapshot_options: Mapping[str, Any] = MappingProxyType({})
 
     @abstractmethod
     def engine(self, url: str) -> Engine:
@@ -171,6 +177,11 @@ def staged_table(name: str, columns: Sequence[Column[Any]], **options: Any) -> T
     """Describe a temporary table with copies of the given columns, free of keys and constraints."""
     plain = (Column(c.name, c.type, nullable=True) for c in columns)
     return Table(name, MetaData(), *plain, **options)
+
+
+def rows_a_batch(columns: Sequence[Column[Any]]) -> int:
+    """Return how many rows may be on their way in memory at once: few, if they hold whole files."""
+    return _FILES_A_BATCH if any(column.info.get(LARGE) for column in columns) else _ROWS_A_BATCH
 
 
 def lock_key(name: str) -> int:

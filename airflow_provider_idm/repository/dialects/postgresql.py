@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -32,6 +33,7 @@ from airflow_provider_idm.repository.dialects.base import (
     first_line,
     lock_key,
     not_available,
+    rows_a_batch,
     staged_table,
 )
 from airflow_provider_idm.repository.dialects.postgresql_binary import copy_data
@@ -41,6 +43,7 @@ from airflow_provider_idm.repository.dialects.views_postgresql import Postgresql
 if TYPE_CHECKING:
     import adbc_driver_postgresql.dbapi as adbc
     import duckdb
+    import pyarrow as pa
 
 _BLOCK = 1 << 18
 _CONNECTIONS = 20
@@ -70,6 +73,7 @@ class PostgresqlDialect(DatabaseDialect):
     """PostgreSQL 14 or later, through psycopg 3 and, for bulk reads, ADBC."""
 
     views = PostgresqlViews()
+    snapshot_options = MappingProxyType({"isolation_level": "REPEATABLE READ"})
 
     def engine(self, url: str) -> Engine:
         """Make the engine; any ``postgresql://`` URL is taken to psycopg 3."""
@@ -146,17 +150,14 @@ class PostgresqlDialect(DatabaseDialect):
         self, engine: Engine, duck: duckdb.DuckDBPyConnection, folder: Path
     ) -> Iterator[PostgresqlBulkSession]:
         """Open the applying transaction and a reader that sees the same snapshot."""
-        import adbc_driver_postgresql.dbapi as adbc  # noqa: PLC0415 - heavy
-
         with (
-            ThreadPoolExecutor(1) as pool,
+            _connecting(_conninfo(engine)) as connecting,
             engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection,
         ):
-            connecting = pool.submit(adbc.connect, _conninfo(engine), autocommit=True)
             connection.detach()  # temporary tables go with it
             with connection.begin():
                 snapshot = connection.exec_driver_sql("SELECT pg_export_snapshot()").scalar_one()
-                with connecting.result() as reader, reader.cursor() as cursor:
+                with connecting.result().cursor() as cursor:
                     cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
                     cursor.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
                     yield PostgresqlBulkSession(duck, folder, connection, cursor)
@@ -195,15 +196,23 @@ class PostgresqlBulkSession(BulkSession):
     def load(self, statement: Select[Any], target: str, query: str = f"SELECT * FROM {INCOMING}") -> None:
         """Stream the query's rows as Arrow into a DuckDB query."""
         self._cursor.execute(_sql(statement))
-        self.duck.register(INCOMING, self._cursor.fetch_record_batch())
+        failures: list[Exception] = []
+        self.duck.register(INCOMING, _noting(self._cursor.fetch_record_batch(), failures))
         try:
             self.duck.execute(f'CREATE OR REPLACE TEMP TABLE "{target}" AS {query}')
+        except Exception:
+            if failures:  # DuckDB would say that its input is wrong
+                raise RepositoryUnavailableError(
+                    f"the connection to the repository broke while it was read ({type(failures[0]).__name__})"
+                ) from None
+            raise
         finally:
             self.duck.unregister(INCOMING)
 
     def push(self, name: str, query: str, columns: Sequence[Column[Any]]) -> Table:
         """Create a temporary table in the reading session by binary COPY."""
-        self._cursor.adbc_ingest(name, self.duck.sql(query).to_arrow_table(), mode="replace", temporary=True)
+        rows = self.duck.sql(query).to_arrow_reader(rows_a_batch(columns))
+        self._cursor.adbc_ingest(name, rows, mode="replace", temporary=True)
         self._cursor.execute(f'ANALYZE {_TEMPORARY}."{name}"')
         return staged_table(name, columns, schema=_TEMPORARY)
 
@@ -251,6 +260,34 @@ class PostgresqlBulkSession(BulkSession):
             for piece in pieces:
                 for start in range(0, len(piece), _BLOCK):
                     copy.write(piece[start : start + _BLOCK])
+
+
+@contextmanager
+def _connecting(conninfo: str) -> Iterator[Future[adbc.Connection]]:
+    """Connect the Arrow driver, which takes its time, while something else is done; close the connection at the end."""
+    import adbc_driver_postgresql.dbapi as adbc  # noqa: PLC0415 - heavy
+
+    with ThreadPoolExecutor(1) as pool:
+        connecting = pool.submit(adbc.connect, conninfo, autocommit=True)
+        try:
+            yield connecting
+        finally:
+            if connecting.exception() is None:
+                connecting.result().close()
+
+
+def _noting(reader: pa.RecordBatchReader, failures: list[Exception]) -> pa.RecordBatchReader:
+    """Return a reader of the same batches that notes what goes wrong in reading them."""
+    import pyarrow as pa  # noqa: PLC0415 - heavy
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        try:
+            yield from reader
+        except Exception as error:
+            failures.append(error)
+            raise
+
+    return pa.RecordBatchReader.from_batches(reader.schema, batches())
 
 
 def _settings(url: URL) -> dict[str, Any]:

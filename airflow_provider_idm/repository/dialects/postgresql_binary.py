@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import BigInteger, Boolean, Column, Integer
 
 from airflow_provider_idm.engine import identifier, record_batches
+from airflow_provider_idm.repository.dialects.base import rows_a_batch
 from airflow_provider_idm.repository.schema import Moment
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def copy_data(
 
     def work() -> None:
         try:
-            for batch in record_batches(duck, _typed(query, columns), _ROWS):
+            rows = min(_ROWS, rows_a_batch(columns))
+            for batch in record_batches(duck, _typed(query, columns), rows):
                 for piece in _pieces(batch, columns):
                     put(piece)
                     if given_up.is_set():
@@ -69,9 +71,13 @@ def copy_data(
         yield _BEGIN
         while (piece := pieces.get()) is not None:
             if isinstance(piece, BaseException):
-                raise piece
+                raise piece  # noqa: TRY301 - what the other thread raised
             yield piece
         yield _END
+    except BaseException:
+        given_up.set()
+        duck.interrupt()  # it may be at work for long before the next rows are there
+        raise
     finally:
         given_up.set()
         thread.join()
@@ -104,10 +110,13 @@ def _width(column: Column[Any]) -> int | None:
 
 
 def _pieces(batch: pa.RecordBatch, columns: Sequence[Column[Any]]) -> Iterator[memoryview]:
-    widths = [_width(column) for column in columns]
-    rows = max(1, _BYTES * batch.num_rows // max(batch.nbytes, 1))
-    for start in range(0, batch.num_rows, rows):
-        yield _lay_out(batch.slice(start, rows), widths)
+    """Lay out a batch, in halves if it is too long."""
+    if batch.nbytes > _BYTES and batch.num_rows > 1:
+        half = batch.num_rows // 2
+        yield from _pieces(batch.slice(0, half), columns)
+        yield from _pieces(batch.slice(half), columns)
+    else:
+        yield _lay_out(batch, [_width(column) for column in columns])
 
 
 def _lay_out(batch: pa.RecordBatch, widths: Sequence[int | None]) -> memoryview:

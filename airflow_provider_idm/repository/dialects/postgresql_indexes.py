@@ -40,10 +40,11 @@ def left_away(engine: Engine, tables: Sequence[Table]) -> Iterator[None]:
         yield
         return
     with _alone(engine, tables) as connection:
-        dropped = [
-            i for table in tables for i in secondary_indexes(table) if connection and _drop(connection, i)
-        ]
+        dropped: list[Index] = []
         try:
+            for index in (i for table in tables for i in secondary_indexes(table)):
+                if connection and _drop(connection, index):
+                    dropped.append(index)  # noqa: PERF401 - those that are gone when one fails
             yield
         finally:
             if connection:
@@ -53,11 +54,12 @@ def left_away(engine: Engine, tables: Sequence[Table]) -> Iterator[None]:
 def mend(engine: Engine, tables: Sequence[Table]) -> None:
     """Make the secondary indexes that are missing, unless a process that left them away is still at work."""
     with engine.connect() as connection:
-        missing = _missing(connection, tables)
-    if not missing:
-        return
+        if not _missing(connection, tables):
+            return
     with _alone(engine, tables) as alone:
-        if alone:
+        if alone is None:
+            log.info("somebody else is about to make the indexes that are missing")
+        elif missing := _missing(alone, tables):
             log.warning("an earlier run did not come to make %s again; doing so now", _names(missing))
             _make(alone, missing)
 
@@ -66,6 +68,7 @@ def mend(engine: Engine, tables: Sequence[Table]) -> None:
 def _alone(engine: Engine, tables: Sequence[Table]) -> Iterator[Connection | None]:
     """Give a connection that holds the lock of those who leave indexes away; None if somebody else holds it."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.detach()  # whatever happens, the lock goes with it
         schema = tables[0].schema or connection.exec_driver_sql("SELECT current_schema()").scalar()
         key = lock_key(f"indexes of {schema or ''}")  # no colon stands in it, as in the locks of connectors
         if not connection.exec_driver_sql("SELECT pg_try_advisory_lock(%s)", (key,)).scalar():

@@ -49,6 +49,7 @@ from airflow_provider_idm.repository.dialects.base import (
     duck_cast,
     first_line,
     not_available,
+    rows_a_batch,
     secondary_indexes,
     staged_table,
 )
@@ -237,10 +238,10 @@ class SqliteBulkSession(BulkSession):
         with self._attached(writes=True) as connection:
             indexes = [index for table in filled for index in secondary_indexes(table)]
             for index in indexes:
-                connection.execute(DropIndex(index))
+                connection.execute(DropIndex(index, if_exists=True))
             yield connection
             for index in indexes:
-                connection.execute(CreateIndex(index))
+                connection.execute(CreateIndex(index, if_not_exists=True))
 
     def insert(self, connection: Connection, rows: Gathered, table: Table) -> None:
         """Insert the staged rows by one statement."""
@@ -251,7 +252,7 @@ class SqliteBulkSession(BulkSession):
     def _ingest(self, name: str, query: str, columns: Sequence[Column[Any]], *more: str) -> None:
         """Put the rows into a table of the staging file; then run more statements there."""
         casts = ", ".join(f'CAST("{c.name}" AS {duck_cast(c)}) AS "{c.name}"' for c in columns)
-        rows = self.duck.sql(f"SELECT {casts} FROM ({query})").to_arrow_reader(_ROWS_A_BATCH)
+        rows = self.duck.sql(f"SELECT {casts} FROM ({query})").to_arrow_reader(rows_a_batch(columns))
         with self._driver() as cursor:
             cursor.adbc_ingest(name, rows, mode="replace")
             for statement in more:

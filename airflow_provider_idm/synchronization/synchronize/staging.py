@@ -209,7 +209,7 @@ class Stager:
                 "Resource_Id": self.real("c.id"),
                 "Property_Id": str(file.id),
                 "Hash": f"c.{column}",
-                "Content": f"n.{identifier(file.column + '_value')}",
+                "Content": _unchanged(f"n.{identifier(file.column + '_value')}", f"c.{column}"),
                 "ValidFrom": self._valid_from,
             }
             come.append(
@@ -271,6 +271,14 @@ class Stager:
     def _gather(self, name: str, query: str, columns: list[Column[Any]]) -> Gathered | None:
         wanted = has_rows(self._difference.duck, f"({query})")
         return self._session.gather(name, query, columns) if wanted else None
+
+
+def _unchanged(value: str, hash_: str) -> str:
+    """Return the expression for a file's value, which is read again; it must be the one that was compared."""
+    return (
+        f"CASE WHEN sha256(from_base64({value})) = {hash_} THEN {value} "
+        "ELSE error('a file of the batch changed after it was compared') END"
+    )
 
 
 def _moment(moment: datetime) -> str:

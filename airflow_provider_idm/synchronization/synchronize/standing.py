@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 
 from sqlalchemy import func, select
 
@@ -27,9 +26,10 @@ class Records(Mapping[str, BatchRecord]):
     The record of one is read when it is asked for.
     """
 
-    def __init__(self, repository: Repository, connector: int) -> None:
+    def __init__(self, repository: Repository, connector: int, ids: frozenset[str]) -> None:
         self._repository = repository
         self._connector = connector
+        self._ids = ids
 
     def __getitem__(self, batch: str) -> BatchRecord:
         """Return a batch's record."""
@@ -56,11 +56,6 @@ class Records(Mapping[str, BatchRecord]):
             found = read_batches(connection, self._repository.tables, self._connector, since=moment)
         return list(found.values())
 
-    @cached_property
-    def _ids(self) -> frozenset[str]:
-        with self._repository.reading() as connection:
-            return read_batch_ids(connection, self._repository.tables, self._connector)
-
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -75,7 +70,7 @@ def read_standing(repository: Repository, catalogue: Catalogue) -> Standing:
     """Read where a registered connector stands."""
     types, associations = repository.tables.entity_types, repository.tables.entity_associations
     own = catalogue.connector
-    with repository.reading() as connection:
+    with repository.snapshot() as connection:
         resources = connection.execute(
             select(types.c.Id, types.c.Resources).where(types.c.Connector_Id == own)
         )
@@ -85,7 +80,7 @@ def read_standing(repository: Repository, catalogue: Catalogue) -> Standing:
         return Standing(
             read_state(connection, repository.tables, own),
             StoredCounts({r.Id: r.Resources for r in resources}, {r.Id: r.Links for r in links}),
-            Records(repository, own),
+            Records(repository, own, read_batch_ids(connection, repository.tables, own)),
         )
 
 
