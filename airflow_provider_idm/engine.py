@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+MEMORY_LIMIT: Final = "1.4GB"
+"""What is taken unless somebody says otherwise: the whole process stays below 2 GiB then."""
 _SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*[KMGT](?:B|iB)?\s*", re.IGNORECASE)
 _TOO_LONG = 12
 
@@ -43,7 +45,7 @@ def check_memory_limit(text: str) -> str:
 
 @contextlib.contextmanager
 def open_engine(
-    folder: Path, memory_limit: str = "1GB", threads: int | None = None
+    folder: Path, memory_limit: str = MEMORY_LIMIT, threads: int | None = None
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a DuckDB connection whose memory is bounded and whose overflow goes to disk.
 

@@ -79,7 +79,7 @@ CONFIG_OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "memory_limit": _option(
         "Memory that a task may take for its data; what does not fit goes to its work folder.",
         "string",
-        "1GB",
+        "1.4GB",
         "512MiB",
     ),
     "lock_timeout": _option(

@@ -29,7 +29,7 @@ READ: dict[str, Callable[[], Any]] = {
 def test_every_option_is_read_and_the_defaults_are_those_that_are_told() -> None:
     assert set(READ) == set(CONFIG_OPTIONS)
     assert {option: read() for option, read in READ.items()} == {
-        "memory_limit": "1GB",
+        "memory_limit": "1.4GB",
         "lock_timeout": 600.0,
         "poll_interval": timedelta(minutes=1),
         "history": True,

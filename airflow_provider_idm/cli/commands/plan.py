@@ -30,6 +30,7 @@ from airflow_provider_idm.cli.options import (
     open_repository,
     work_folder,
 )
+from airflow_provider_idm.engine import MEMORY_LIMIT
 from airflow_provider_idm.local_files import FileAccessError
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def plan(
     database_schema: DatabaseSchema = None,
     exchange: ExchangeUrl = None,
     work: Work = None,
-    memory_limit: MemoryLimit = "1GB",
+    memory_limit: MemoryLimit = MEMORY_LIMIT,
     json: Json = False,
     traceback: Traceback = False,  # noqa: ARG001
 ) -> None:

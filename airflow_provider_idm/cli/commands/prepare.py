@@ -23,6 +23,7 @@ from airflow_provider_idm.cli.options import (
     sources_folder,
     work_folder,
 )
+from airflow_provider_idm.engine import MEMORY_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -140,7 +141,7 @@ def prepare(
     plan_only: PlanOnly = False,
     exchange: ExchangeUrl = None,
     work: Work = None,
-    memory_limit: MemoryLimit = "1GB",
+    memory_limit: MemoryLimit = MEMORY_LIMIT,
     json: Json = False,
     traceback: Traceback = False,  # noqa: ARG001
 ) -> None:

@@ -28,6 +28,7 @@ from airflow_provider_idm.cli.options import (
     open_repository,
     work_folder,
 )
+from airflow_provider_idm.engine import MEMORY_LIMIT
 
 if TYPE_CHECKING:
     from airflow_provider_idm.synchronization.synchronize import SynchronizeResult
@@ -63,7 +64,7 @@ def synchronize(
     database_schema: DatabaseSchema = None,
     exchange: ExchangeUrl = None,
     work: Work = None,
-    memory_limit: MemoryLimit = "1GB",
+    memory_limit: MemoryLimit = MEMORY_LIMIT,
     json: Json = False,
     traceback: Traceback = False,  # noqa: ARG001
 ) -> None:

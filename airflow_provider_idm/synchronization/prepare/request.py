@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_idm.configuration.enums import SourceType, SynchronizationMode
 from airflow_provider_idm.configuration.mappings import ConnectorMappings
+from airflow_provider_idm.engine import MEMORY_LIMIT
 from airflow_provider_idm.synchronization.exchange import Exchange, Manifest, Origin
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class PrepareRequest:
     stop_if_blocked: bool = False
     encoding: str | None = None
     separator: str | None = None
-    memory_limit: str = "1GB"
+    memory_limit: str = MEMORY_LIMIT
     threads: int | None = None
     lock_timeout: float = 600.0
     exports: Path | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_idm.engine import identifier
+from airflow_provider_idm.engine import has_rows, identifier
 from airflow_provider_idm.synchronization.synchronize.layout import EntityLayout
 
 if TYPE_CHECKING:
@@ -58,9 +58,24 @@ def touched_keys(layout: EntityLayout, key: str) -> str:
 
 
 def _create(duck: duckdb.DuckDBPyConnection, rows: str, target: str, *, unique: bool) -> None:
-    """Make the map; a key that several resources have names none, ``n`` tells how many."""
+    """Make the map; a key that several resources have names none, ``n`` tells how many.
+
+    Such keys are few, if any. They are told by a 64-bit hash first: that takes a fraction of the memory that it would
+    take to group all keys; only those with a hash in common are grouped.
+    """
+    keyed = f"SELECT k, id FROM ({rows}) WHERE k IS NOT NULL"
     if unique:
-        query = f"SELECT k, id, 1 AS n FROM ({rows}) WHERE k IS NOT NULL"
-    else:
-        query = f"SELECT k, any_value(id) AS id, count(*) AS n FROM ({rows}) WHERE k IS NOT NULL GROUP BY k"
-    duck.execute(f"CREATE OR REPLACE TEMP TABLE {target} AS {query}")
+        duck.execute(f"CREATE OR REPLACE TEMP TABLE {target} AS SELECT k, id, 1 AS n FROM ({keyed})")
+        return
+    duck.execute(
+        f"CREATE OR REPLACE TEMP TABLE repeated AS SELECT hash(k) AS h FROM ({keyed}) GROUP BY 1 HAVING count(*) > 1"
+    )
+    if not has_rows(duck, "repeated"):
+        duck.execute(f"CREATE OR REPLACE TEMP TABLE {target} AS SELECT k, id, 1 AS n FROM ({keyed})")
+        return
+    duck.execute(
+        f"""CREATE OR REPLACE TEMP TABLE {target} AS
+            SELECT k, id, 1 AS n FROM ({keyed}) WHERE hash(k) NOT IN (SELECT h FROM repeated)
+            UNION ALL SELECT k, any_value(id), count(*) FROM ({keyed}) WHERE hash(k) IN (SELECT h FROM repeated)
+            GROUP BY k"""
+    )

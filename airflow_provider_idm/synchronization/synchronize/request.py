@@ -10,6 +10,7 @@ from typing import Any, Final
 from airflow_provider_idm.configuration.enums import SourceType
 from airflow_provider_idm.configuration.mappings import ConnectorMappings
 from airflow_provider_idm.configuration.model import RollingWindow, Thresholds
+from airflow_provider_idm.engine import MEMORY_LIMIT
 from airflow_provider_idm.repository import Repository
 from airflow_provider_idm.synchronization.exchange import Exchange
 from airflow_provider_idm.synchronization.exchange.manifest import Origin
@@ -46,7 +47,7 @@ class SynchronizeRequest:
     history: bool = True
     rolling: RollingWindow | None = None
     origin: Origin = field(default_factory=Origin)
-    memory_limit: str = "1GB"
+    memory_limit: str = MEMORY_LIMIT
     lock_timeout: float = 600.0
 
 
@@ -89,4 +90,4 @@ class PlanRequest:
     allow_backwards: bool = False
     force: bool = False
     rolling: RollingWindow | None = None
-    memory_limit: str = "1GB"
+    memory_limit: str = MEMORY_LIMIT
