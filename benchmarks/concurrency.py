@@ -30,6 +30,7 @@ from benchmarks.connectors import write_configuration
 from benchmarks.contest import POSTGRESQL, SQLITE
 from benchmarks.job import OURS, Job
 from benchmarks.machine import machine, versions
+from benchmarks.options import OF_THE_DATA, add_files, add_server
 from benchmarks.run import server_of
 from benchmarks.table import as_markdown, as_text
 from benchmarks.watch import BLOCKING, Locks, LockWatch, Reader
@@ -266,22 +267,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--connectors", type=int, default=8)
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--database", choices=(POSTGRESQL, SQLITE), default=POSTGRESQL)
-    parser.add_argument(
-        "--postgresql", metavar="URL", help="a server to make databases on (default: one of its own)"
-    )
-    parser.add_argument("--server-settings", choices=("tuned", "default"), default="tuned")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="another setting of it"
-    )
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument(
-        "--data", type=Path, metavar="FOLDER", help="of the data, which is made if it is not there"
-    )
-    parser.add_argument(
-        "--folder", type=Path, default=Path(".bench"), help="for all other files (default: .bench)"
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--markdown", action="store_true")
+    add_server(parser)
+    add_files(parser, OF_THE_DATA)
     return parser.parse_args(arguments)
 
 

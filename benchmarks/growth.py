@@ -21,6 +21,7 @@ from benchmarks.arena import Arena
 from benchmarks.contest import POSTGRESQL, SQLITE, Contest, Run
 from benchmarks.job import COMPLETE, INITIAL, OURS, PREPARE, STEPS
 from benchmarks.machine import machine, versions
+from benchmarks.options import OF_EACH_SIZE, add_files, add_server
 from benchmarks.run import server_of
 from benchmarks.table import as_markdown, as_text
 
@@ -109,22 +110,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--repeat", type=int, default=1, help="how often each step is measured (default: once)"
     )
-    parser.add_argument(
-        "--postgresql", metavar="URL", help="a server to make databases on (default: one of its own)"
-    )
-    parser.add_argument("--server-settings", choices=("tuned", "default"), default="tuned")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="another setting of it"
-    )
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument(
-        "--data", type=Path, metavar="FOLDER", help="keep the data here, a folder for each size"
-    )
-    parser.add_argument(
-        "--folder", type=Path, default=Path(".bench"), help="for all other files (default: .bench)"
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every run, too")
-    parser.add_argument("--markdown", action="store_true")
+    add_server(parser)
+    add_files(parser, OF_EACH_SIZE)
     given = parser.parse_args(arguments)
 
     folder = given.folder.resolve() / f"growth-{os.getpid()}"

@@ -25,6 +25,7 @@ from benchmarks.contest import POSTGRESQL, SQLITE
 from benchmarks.explain import TABLE
 from benchmarks.job import INCREMENTAL, INITIAL, OURS, Job
 from benchmarks.machine import machine, versions
+from benchmarks.options import OF_EACH_SIZE, add_files, add_server
 from benchmarks.run import server_of
 from benchmarks.servers import PostgresqlServer
 from benchmarks.table import as_markdown, as_text
@@ -191,22 +192,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--plans", action="store_true", help="print the plans for the most data")
     parser.add_argument("--database", choices=(POSTGRESQL, SQLITE), default=POSTGRESQL)
-    parser.add_argument(
-        "--postgresql", metavar="URL", help="a server to make databases on (default: one of its own)"
-    )
-    parser.add_argument("--server-settings", choices=("tuned", "default"), default="tuned")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="another setting of it"
-    )
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument(
-        "--data", type=Path, metavar="FOLDER", help="keep the data here, a folder for each size"
-    )
-    parser.add_argument(
-        "--folder", type=Path, default=Path(".bench"), help="for all other files (default: .bench)"
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--markdown", action="store_true")
+    add_server(parser)
+    add_files(parser, OF_EACH_SIZE)
     return parser.parse_args(arguments)
 
 

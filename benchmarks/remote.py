@@ -15,7 +15,6 @@ import os
 import shutil
 from contextlib import ExitStack
 from dataclasses import asdict
-from pathlib import Path
 
 from benchmarks.arena import Arena
 from benchmarks.contest import POSTGRESQL, Contest
@@ -23,6 +22,7 @@ from benchmarks.goals import HAND, summary
 from benchmarks.job import COMPLETE, INCREMENTAL, INITIAL, NO_CHANGES, PLAN
 from benchmarks.machine import machine, versions
 from benchmarks.network import NETEM, RELAY, far_away
+from benchmarks.options import OF_THE_DATA, add_files, add_server
 from benchmarks.run import chosen, chosen_baselines
 from benchmarks.servers import settings_for
 from benchmarks.table import memory, tables
@@ -81,19 +81,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "--rate", type=float, default=100.0, metavar="MB", help="megabytes a second (default: 100)"
     )
     parser.add_argument("--via", choices=(NETEM, RELAY), help="default: netem where it works, else relay")
-    parser.add_argument("--server-settings", choices=("tuned", "default"), default="tuned")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="another setting of it"
-    )
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument(
-        "--data", type=Path, metavar="FOLDER", help="of the data, which is made if it is not there"
-    )
-    parser.add_argument(
-        "--folder", type=Path, default=Path(".bench"), help="for all other files (default: .bench)"
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--markdown", action="store_true")
+    add_server(parser, url=False)
+    add_files(parser, OF_THE_DATA)
     return parser.parse_args(arguments)
 
 
