@@ -179,7 +179,7 @@ def test_events_come_where_a_dag_is_tested_too(
         assert airflow_home.run(dag).state == "success"
 
     # then there is one event of the connector, and two of the author's outlet
-    assert events(synchronized("HR")) == [
+    assert events(synchronized("HR"), dag) == [
         {
             "connector": "HR",
             "batches": [ANY],
@@ -191,11 +191,11 @@ def test_events_come_where_a_dag_is_tested_too(
             },
         }
     ]
-    assert len(events(Asset("tested_own"))) == 2
+    assert len(events(Asset("tested_own"), dag)) == 2
 
 
-def events(asset: Asset) -> list[dict[str, Any]]:
-    """Return the extras of an asset's events."""
+def events(asset: Asset, dag: DAG) -> list[dict[str, Any]]:
+    """Return the extras of an asset's events that a DAG made: other tests synchronize a connector HR too."""
     from airflow.models.asset import AssetEvent, AssetModel
     from airflow.utils.session import create_session
     from sqlalchemy import select
@@ -203,7 +203,9 @@ def events(asset: Asset) -> list[dict[str, Any]]:
     with create_session() as session:
         number = session.scalar(select(AssetModel.id).where(AssetModel.uri == asset.uri))
         found = session.scalars(
-            select(AssetEvent).where(AssetEvent.asset_id == number).order_by(AssetEvent.id)
+            select(AssetEvent)
+            .where(AssetEvent.asset_id == number, AssetEvent.source_dag_id == dag.dag_id)
+            .order_by(AssetEvent.id)
         )
         return [dict(event.extra) for event in found]
 
