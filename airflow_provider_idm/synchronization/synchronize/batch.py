@@ -29,7 +29,6 @@ from airflow_provider_idm.synchronization.synchronize.record import Approval, Re
 from airflow_provider_idm.synchronization.synchronize.reports import place_reports, write_reports
 from airflow_provider_idm.synchronization.synchronize.request import (
     SynchronizeRequest,
-    recall_options,
     remember_options,
 )
 from airflow_provider_idm.synchronization.synchronize.result import (
@@ -165,10 +164,7 @@ class BatchRun:
         """Keep the change rows and record the block; no resource and no link is touched."""
         kept = self._change_rows(stored, difference, _none_if_provisional)
         change_set = result.review.change_set if result.review else ""
-        # Who compares a batch again, to look at it, does not undo how it was asked for.
-        again = self._manifest.batch == self.standing.state.blocked_batch
-        asked = recall_options(self.request, self.standing.state.options) if again else self.request
-        options = remember_options(asked)
+        options = remember_options(self.request)
         with stored.session.apply() as connection:
             self._record(connection).block(result, change_set, options, now)
             for rows, table in kept:

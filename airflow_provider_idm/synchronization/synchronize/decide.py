@@ -23,7 +23,7 @@ from airflow_provider_idm.synchronization.exchange.manifest import Manifest
 from airflow_provider_idm.synchronization.synchronize.block import read_block
 from airflow_provider_idm.synchronization.synchronize.queue import Step, check_not_finished, plan_queue
 from airflow_provider_idm.synchronization.synchronize.record import Approval
-from airflow_provider_idm.synchronization.synchronize.request import SynchronizeRequest, recall_options
+from airflow_provider_idm.synchronization.synchronize.request import SynchronizeRequest
 from airflow_provider_idm.synchronization.synchronize.result import BatchOutcome, SynchronizeResult
 from airflow_provider_idm.synchronization.synchronize.run import Ground, Run
 from airflow_provider_idm.synchronization.synchronize.standing import count_resources
@@ -80,7 +80,6 @@ class _Decision(Run):
             manifest = next((m for m in ground.manifests if m.batch == blocked), None)
             if manifest is None:
                 manifest = self.channel.manifest(blocked)
-            self.request = recall_options(self.request, state.options)
             approval = Approval(change_set or state.change_set or "", by)
             return self.process(
                 self._step(manifest, ground),

@@ -33,7 +33,7 @@ from airflow_provider_idm.synchronization.synchronize.queue import (
     check_type,
     plan_queue,
 )
-from airflow_provider_idm.synchronization.synchronize.request import PLAN, PlanRequest
+from airflow_provider_idm.synchronization.synchronize.request import PLAN, PlanRequest, remembered_window
 from airflow_provider_idm.synchronization.synchronize.result import (
     BLOCKED,
     COMPLETED,
@@ -212,11 +212,12 @@ class _Comparison:
         request, standing = self.request, self.standing
         state, counts = standing.state, standing.counts
         stored_now = count_resources(request.repository, self.layout.catalogue, standing)
-        applied = applied_within(request.rolling, standing.records)
+        applied: list[Mapping[str, Any]] = []
         given_ids = 0
         result: SynchronizeResult | None = None
         for number, step in enumerate(steps):
             manifest, is_last = step.manifest, step is steps[-1]
+            request = self._as_asked(manifest)
             allowed = request.allow_backwards and is_last
             check_applicable(manifest, state, request.mappings, stored_now, allow_backwards=allowed)
             with request.exchange.channel(manifest.connector).fetching(manifest, self.place) as files:
@@ -224,7 +225,7 @@ class _Comparison:
                     self.stored, self.layout, manifest, files, counts, given_ids=given_ids
                 )
             self.changes.add(difference, ChangeRows(difference, self.stored, by_property=True))
-            exceeded = self._exceeded(difference, counts, applied)
+            exceeded = self._exceeded(request, difference, counts, applied)
             blocks = exceeded and not (request.force and is_last)
             planned = _result(request, step, difference, exceeded if blocks else ())
             result = result.followed_by(planned) if result else planned
@@ -239,15 +240,34 @@ class _Comparison:
             state = _followed_by(state, manifest)
         return result or SynchronizeResult(request.mappings.connector.identifier, NOTHING), steps[-1].manifest
 
+    def _as_asked(self, manifest: Manifest) -> PlanRequest:
+        """Return the request for a batch; what is blocked is planned as it was asked for, by the limits that blocked it."""
+        request, state = self.request, self.standing.state
+        if manifest.batch != state.blocked_batch:
+            return request
+        return replace(
+            request,
+            allow_backwards=request.allow_backwards or bool(state.options.get("allow_backwards")),
+            rolling=request.rolling or remembered_window(state.options),
+        )
+
     def _exceeded(
-        self, difference: Difference, counts: StoredCounts, applied: list[Mapping[str, Any]]
+        self,
+        request: PlanRequest,
+        difference: Difference,
+        counts: StoredCounts,
+        planned: list[Mapping[str, Any]],
     ) -> tuple[ExceededThreshold, ...]:
-        """Return the thresholds that a batch exceeds; those on record for one that a later batch finds blocked."""
-        request, blocked = self.request, self.standing.state.blocked_batch
+        """Return the thresholds that a batch exceeds; those on record for one that a later batch finds blocked.
+
+        :param planned: results of the batches before it that count for a window.
+        """
+        blocked = self.standing.state.blocked_batch
         if request.batch is not None and difference.manifest.batch == blocked != request.batch:
             block = find_block(request.repository, request.mappings.connector.identifier)
             if block is not None:
                 return block.thresholds
+        applied = [*applied_within(request.rolling, self.standing.records), *planned]
         return find_exceeded(difference, request.mappings, counts, rolling=request.rolling, applied=applied)
 
 

@@ -65,13 +65,18 @@ def remember_options(request: SynchronizeRequest) -> dict[str, Any]:
 
 def recall_options(request: SynchronizeRequest, options: Mapping[str, Any]) -> SynchronizeRequest:
     """Return the request of a decision with what was remembered added to it."""
-    rolling = request.rolling
-    if rolling is None and (known := options.get("rolling")):
-        limits = {n: Thresholds(**known[n]) for n in ("resource_thresholds", "link_thresholds")}
-        rolling = RollingWindow(days=known["days"], **limits)
     flags: dict[str, Any] = {n: getattr(request, n) or bool(options.get(n)) for n in _FLAGS}
     history = request.history and bool(options.get("history", True))
-    return replace(request, rolling=rolling, history=history, **flags)
+    return replace(request, rolling=request.rolling or remembered_window(options), history=history, **flags)
+
+
+def remembered_window(options: Mapping[str, Any]) -> RollingWindow | None:
+    """Return the limits over the last days that a batch was blocked with, or None."""
+    known = options.get("rolling")
+    if not known:
+        return None
+    limits = {n: Thresholds(**known[n]) for n in ("resource_thresholds", "link_thresholds")}
+    return RollingWindow(days=known["days"], **limits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,7 +43,7 @@ from airflow_provider_idm.synchronization.synchronize.queue import (
     plan_queue,
 )
 from airflow_provider_idm.synchronization.synchronize.record import Approval
-from airflow_provider_idm.synchronization.synchronize.request import PLAN, SynchronizeRequest
+from airflow_provider_idm.synchronization.synchronize.request import PLAN, SynchronizeRequest, recall_options
 from airflow_provider_idm.synchronization.synchronize.result import BLOCKED, NOTHING, SynchronizeResult
 from airflow_provider_idm.synchronization.synchronize.standing import (
     Standing,
@@ -215,23 +215,27 @@ class Run:
         job_instance, task_instance = resumed or self._start_task(manifest, catalogue.connector)
         try:
             standing = read_standing(self.repository, catalogue)
+            request = self.request
+            if manifest.batch == standing.state.blocked_batch:
+                # Who compares it again, to look at it, does not undo how it was asked for, nor what blocked it.
+                request = recall_options(request, standing.state.options)
             check_applicable(
                 manifest,
                 standing.state,
-                self.request.mappings,
+                request.mappings,
                 count_resources(self.repository, catalogue, standing),
-                allow_backwards=self.request.allow_backwards and is_own,
+                allow_backwards=request.allow_backwards and is_own,
             )
             with self._work_folder() as folder:
                 batch = BatchRun(
-                    self.request,
+                    request,
                     step,
                     layout,
                     standing,
                     folder,
                     job_instance,
                     task_instance,
-                    forced=self.request.force and is_own,
+                    forced=request.force and is_own,
                     approval=approval,
                 )
                 result, finished = batch.process()
