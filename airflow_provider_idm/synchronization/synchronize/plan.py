@@ -241,7 +241,7 @@ class _Comparison:
         return result or SynchronizeResult(request.mappings.connector.identifier, NOTHING), steps[-1].manifest
 
     def _as_asked(self, manifest: Manifest) -> PlanRequest:
-        """Return the request for a batch; what is blocked is planned as it was asked for, by the limits that blocked it."""
+        """Return the request for a batch; what is blocked is planned as it was asked for, by the limits blocking it."""
         request, state = self.request, self.standing.state
         if manifest.batch != state.blocked_batch:
             return request
