@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -51,12 +52,22 @@ class Outlet:
         :return: whether there will be an event.
         """
         asset = self.asset or synchronized(result.connector, idm_conn_id)
-        if result.already_applied and _has_event(asset, context, result):
+        if result.already_applied and not set(result.applied).isdisjoint(_announced(asset, context)):
             log.info("The event of %s was made when this task first ended.", asset.uri)
             return False
         operator.outlets = [*self._others(operator), asset]
         context["outlet_events"][asset].extra = extra_of(result)
         return True
+
+    def unannounced(
+        self, results: Sequence[SynchronizeResult], context: Context, connector: str, idm_conn_id: str
+    ) -> list[SynchronizeResult]:
+        """Return those of a task's results, in order, that changed something since its last event, if it had any."""
+        if not any(result.has_effect for result in results):
+            return []
+        announced = _announced(self.asset or synchronized(connector, idm_conn_id), context)
+        told = [n for n, result in enumerate(results) if not announced.isdisjoint(result.applied)]
+        return [result for result in results[max(told, default=-1) + 1 :] if result.has_effect]
 
     def _others(self, operator: BaseOperator) -> list[Any]:
         return [
@@ -73,27 +84,27 @@ def extra_of(result: SynchronizeResult) -> dict[str, Any]:
     """Return the extra of an asset's event: numbers and identifiers of the configuration, bounded in size."""
     from airflow_provider_idm.observability.told import short_counts, shortened
 
-    told = {"connector": result.connector, "batches": [batch.id for batch in result.batches]}
+    told = {"connector": result.connector, "batches": list(result.applied)}
     return shortened(told) | short_counts(result.counts())
 
 
-def _has_event(asset: Asset, context: Context, result: SynchronizeResult) -> bool:
-    """Tell whether this task, in an earlier life, ended with an event about the same batch.
+def _announced(asset: Asset, context: Context) -> frozenset[str]:
+    """Return the batches of the events with which this task, in an earlier life, ended.
 
-    If Airflow cannot tell, there was none: an event too many is better than one that never comes.
+    If Airflow cannot tell, there were none: an event too many is better than one that never comes.
     """
     task = context["ti"]
-    batches = {batch.id for batch in result.batches}
+    own = (task.dag_id, task.run_id, task.task_id, task.map_index)
     try:
-        return any(
-            (event.source_dag_id, event.source_run_id, event.source_task_id, event.source_map_index)
-            == (task.dag_id, task.run_id, task.task_id, task.map_index)
-            and not batches.isdisjoint((event.extra or {}).get("batches", ()))
+        return frozenset(
+            batch
             for event in _events(asset)
+            if (event.source_dag_id, event.source_run_id, event.source_task_id, event.source_map_index) == own
+            for batch in (event.extra or {}).get("batches", ())
         )
     except Exception as error:  # noqa: BLE001  whatever Airflow says, the task has done its work
         log.warning("Whether there was an event of %s cannot be told: %s", asset.uri, error)
-        return False
+        return frozenset()
 
 
 def _events(asset: Asset) -> Any:

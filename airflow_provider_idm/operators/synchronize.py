@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -196,15 +198,34 @@ class SynchronizeTaskOperator(LineageMixin, WaitingOperator):
             self.metrics.set_tags(mode=result.batches[-1].mode.lower())
         if result.before is not None:
             self.metrics.synchronized(result.before)
-        told = super().conclude(result, request, context)
+        whole = self._with_earlier_tries(result, request, context)
+        told = super().conclude(whole, request, context)
         if self.lineage is not None:
-            self.lineage.has_done(result, request.exchange)
+            self.lineage.has_done(whole, request.exchange)
         is_news = not result.already_applied
-        if result.has_effect and self._outlet is not None:
-            is_news = self._outlet.announce(self, context, result, self.idm_conn_id)
+        if whole.has_effect and self._outlet is not None:
+            is_news = self._outlet.announce(self, context, whole, self.idm_conn_id)
         if is_news:
-            self.metrics.synchronized(result)
+            self.metrics.synchronized(result if result.batches else whole)
         return told
+
+    def _with_earlier_tries(
+        self, result: SynchronizeResult, request: SynchronizeRequest, context: Context
+    ) -> SynchronizeResult:
+        """Add what earlier tries of this very task applied, but ended, or had to wait, before they could tell."""
+        from airflow_provider_idm.synchronization.synchronize import applied_by
+
+        if self._outlet is None or result.state == "blocked":
+            return result
+        done = applied_by(request.repository, result.connector, request.origin)
+        others = [one for one in done if set(one.applied).isdisjoint(result.applied)]
+        earlier = self._outlet.unannounced(others, context, result.connector, self.idm_conn_id)
+        if not earlier:
+            return result
+        self.log.info("Earlier tries of this task applied %d batches more.", len(earlier))
+        parts = [*earlier, result] if result.batches else earlier
+        whole = reduce(lambda before, later: before.followed_by(later), parts)
+        return replace(whole, already_applied=parts[-1].already_applied, by_this_task=True)
 
     def _gather_facts(self, hook: IdmHook, mappings: ConnectorMappings, exchange: Exchange) -> None:
         """Keep what OpenLineage is to be told, as far as it is known before anything was done."""

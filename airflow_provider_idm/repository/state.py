@@ -340,6 +340,29 @@ def read_origin(
     return (row.Job, row.Run, row.Task, row.MapIndex) if row else None
 
 
+def read_results_of(
+    connection: Connection, tables: Tables, connector: int, origin: tuple[str, str, str, int]
+) -> list[str]:
+    """Return what applying each of the batches did that one task applied, whichever try it was, as JSON texts in order.
+
+    :param origin: job, run, task and map index.
+    """
+    batches, tasks, jobs = tables.batches, tables.task_instances, tables.job_instances
+    job, run, task, map_index = origin
+    found = (
+        select(batches.c.Result)
+        .select_from(
+            jobs.join(tasks, tasks.c.JobInstance_Id == jobs.c.Id).join(
+                batches, batches.c.TaskInstance_Id == tasks.c.Id
+            )
+        )
+        .where(jobs.c.Job == job, jobs.c.Run == run, tasks.c.Task == task, tasks.c.MapIndex == map_index)
+        .where(batches.c.Connector_Id == connector, batches.c.State == APPLIED, batches.c.Result.is_not(None))
+        .order_by(batches.c.FinishedAt, batches.c.Id)
+    )
+    return [str(text) for text in connection.scalars(found)]
+
+
 def abandon_tasks(connection: Connection, tables: Tables, connector: int, at: datetime) -> None:
     """Record as failed what still stands as running of a connector; call it while holding the connector's lock."""
     table = tables.task_instances

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import subprocess
@@ -23,6 +24,7 @@ from airflow_provider_idm.assets.uri import (
     sanitize_uri,
     synchronized,
 )
+from airflow_provider_idm.errors import RepositoryUnavailableError
 from airflow_provider_idm.observability.lineage.facts import SynchronizeFacts
 from airflow_provider_idm.observability.lineage.names import Name, file_name, table_name
 from airflow_provider_idm.observability.outlet import extra_of
@@ -192,6 +194,101 @@ def test_events_come_where_a_dag_is_tested_too(
         }
     ]
     assert len(events(Asset("tested_own"), dag)) == 2
+
+
+TRIES = """\
+from datetime import timedelta
+
+from airflow.sdk import DAG
+
+from airflow_provider_idm.operators.prepare_synchronization import PrepareSynchronizationTaskOperator
+from airflow_provider_idm.operators.synchronize import SynchronizeTaskOperator
+
+with DAG("{name}", schedule=None) as dag:
+    complete = PrepareSynchronizationTaskOperator(
+        task_id="complete", connector="HR", synchronization_mode="Complete"
+    )
+    changes = PrepareSynchronizationTaskOperator(
+        task_id="changes", connector="HR", synchronization_mode="Incremental"
+    )
+    synchronize = SynchronizeTaskOperator(
+        task_id="synchronize", connector="HR", batch={batch}, retries=1, retry_delay=timedelta(0)
+    )
+    complete >> changes >> synchronize
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "batch", "when", "told"),
+    [
+        # the database goes away after the first of two batches, the second of which changes nothing
+        ("between", "changes.output", 2, ["complete", "changes"]),
+        # or once everything was applied, before the task could tell
+        ("after", "changes.output", 3, ["complete", "changes"]),
+        ("after_all", None, 3, ["complete"]),
+    ],
+)
+def test_what_an_earlier_try_applied_is_announced_once(
+    airflow_home: AirflowHome,
+    configuration: Path,
+    connection: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    batch: str | None,
+    when: int,
+    told: list[str],
+) -> None:
+    connection(extra={"configuration": str(configuration)})
+    sources = airflow_home.work / "ExportOutput"
+    sources.mkdir(parents=True)
+    (sources / "HR-Persons.csv").write_text("id,name,since,manager\n1,Zoë,2020-01-01,\n", encoding="utf-8")
+    dag = airflow_home.load(TRIES.format(name=f"assets_{name}", batch=batch)).dag
+    fail_at(when, monkeypatch)
+
+    run = airflow_home.run(dag)
+
+    assert (run.state, run.tries["synchronize"]) == ("success", 2)
+    (event,) = events(synchronized("HR"), dag)
+    batches = [run.xcoms[task, "return_value"] for task in told]
+    assert (event["batches"], event["entity_types"]["Person"]["inserted"]) == (batches, 1)
+    assert run.xcoms["synchronize", "has_effect"] is True
+    result = run.xcoms["synchronize", "return_value"]
+    assert [one["id"] for one in result["batches"]] == batches
+    assert result["entity_types"]["Person"]["inserted"] == 1
+
+
+def fail_at(when: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the database go away once: before the first or the second batch is applied, or after both were."""
+    from airflow_provider_idm.operators import synchronize as operators
+    from airflow_provider_idm.synchronization.synchronize.batch import BatchRun
+
+    calls = itertools.count(1)
+
+    def guarded(function: Any) -> Any:
+        def guard(*arguments: Any) -> Any:
+            if next(calls) == when:
+                raise RepositoryUnavailableError("the database is gone")
+            return function(*arguments)
+
+        return guard
+
+    monkeypatch.setattr(BatchRun, "process", guarded(BatchRun.process))
+    conclude = operators.SynchronizeTaskOperator.conclude
+    monkeypatch.setattr(operators.SynchronizeTaskOperator, "conclude", guarded(conclude))
+
+
+def test_batches_that_were_cancelled_are_not_told_as_applied() -> None:
+    result = SynchronizeResult(
+        "HR",
+        "completed",
+        batches=(BatchOutcome("a", "Incremental", "cancelled"), BatchOutcome("b", "Complete", "applied")),
+        entity_types={"Person": EntityTypeCounts(inserted=1)},
+    )
+
+    assert extra_of(result)["batches"] == ["b"]
+    facts = SynchronizeFacts(SimpleNamespace(), Name("file", "/x"), "sqlite://", None, "idm_default")  # type: ignore[arg-type]
+    facts.has_done(result, SimpleNamespace(channel=lambda _: SimpleNamespace(manifest=lambda batch: batch)))  # type: ignore[arg-type]
+    assert facts.manifests == ("b",)
 
 
 def events(asset: Asset, dag: DAG) -> list[dict[str, Any]]:

@@ -153,7 +153,7 @@ def of_synchronize(facts: SynchronizeFacts, result: SynchronizeResult | None) ->
     run = SynchronizeRunFacet(
         connector=result.connector,
         state=result.state,
-        batches=shortened({"batches": [batch.id for batch in result.batches]})["batches"],
+        batches=shortened({"batches": result.applied})["batches"],
         entityTypes=counts["entity_types"],
         associations=counts["associations"],
     )

@@ -56,8 +56,8 @@ class SynchronizeFacts:
     result: SynchronizeResult | None = None
 
     def has_done(self, result: SynchronizeResult, exchange: Exchange) -> None:
-        """Take what was done; it may have been more batches than the task's own."""
-        batches = [batch.id for batch in result.batches]
+        """Take what was done; it may have been more batches than the task's own. Those cancelled were not read."""
+        batches = list(result.applied)
         if batches != [manifest.batch for manifest in self.manifests]:
             self.manifests = read_manifests(exchange, result.connector, batches) or self.manifests
         self.result = result

@@ -16,6 +16,7 @@ from airflow_provider_idm.repository.state import (
     ConnectorState,
     read_batches,
     read_origin,
+    read_results_of,
     read_state_of,
 )
 from airflow_provider_idm.synchronization.exchange.manifest import Origin
@@ -61,6 +62,20 @@ def read_decision(repository: Repository, connector: str, batch: str) -> BatchRe
         if number is None:
             return None
         return read_batches(connection, repository.tables, number, batch).get(batch)
+
+
+def applied_by(repository: Repository, connector: str, origin: Origin) -> tuple[SynchronizeResult, ...]:
+    """Return what a task did in all of its tries, batch by batch, in the order in which they were applied."""
+    if not origin.run:
+        return ()
+    with repository.reading() as connection:
+        number = connector_id(connection, repository.tables, connector)
+        if number is None:
+            return ()
+        own = (origin.job, origin.run, origin.task, origin.map_index)
+        told = read_results_of(connection, repository.tables, number, own)
+    results = (SynchronizeResult.from_dict(json.loads(text), already_applied=True) for text in told)
+    return tuple(replace(result, by_this_task=True) for result in results)
 
 
 def read_block(connection: Connection, tables: Tables, connector: str, state: ConnectorState) -> Block | None:

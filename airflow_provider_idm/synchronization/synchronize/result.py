@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Self
 
+from airflow_provider_idm.repository.state import APPLIED
 from airflow_provider_idm.synchronization.synchronize.review import Review
 
 COMPLETED: Final = "completed"
@@ -157,6 +158,11 @@ class SynchronizeResult:
             any(c.inserted or c.updated or c.deleted for c in self.entity_types.values())
             or any(c.inserted or c.deleted for c in self.associations.values())
         )
+
+    @property
+    def applied(self) -> tuple[str, ...]:
+        """Ids of the batches that were applied, in order: of those that were cancelled nothing was."""
+        return tuple(batch.id for batch in self.batches if batch.state == APPLIED)
 
     def followed_by(self, later: SynchronizeResult) -> SynchronizeResult:
         """Put together what two batches did, one after the other.
