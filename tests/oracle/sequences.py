@@ -84,7 +84,8 @@ def _alphabet(shape: Shape, type_id: str, key: str) -> tuple[str, ...]:
     return PRIMARY if p.primary else UNIQUE if p.unique else FREE
 
 
-def _column_values(shape: Shape, table: str) -> dict[str, tuple[str, ...]]:
+def column_values(shape: Shape, table: str) -> dict[str, tuple[str, ...]]:
+    """Say which values the columns of a table are drawn from."""
     values: dict[str, tuple[str, ...]] = {}
     entity = entity_of(shape, table)
     if entity:
@@ -102,7 +103,7 @@ def _rows(
 ) -> st.SearchStrategy[tuple[tuple[str, str], ...]]:
     entity = entity_of(shape, table)
     columns = []
-    for column, values in _column_values(shape, table).items():
+    for column, values in column_values(shape, table).items():
         required = entity is not None and column == entity.primary.column and not null_key
         choices = values if required or "" in values else ("", *values) if entity or null_key else values
         columns.append(st.tuples(st.just(column), st.sampled_from(choices)))
@@ -110,6 +111,12 @@ def _rows(
 
 
 # ---------------------------------------------------------------------------------------------------- strategies
+
+
+def puts(shape: Shape) -> st.SearchStrategy[Edit]:
+    """Draw a resource that comes, or changes."""
+    tables = [entity.table for entity in shape.types]
+    return st.one_of(*(st.builds(Edit, st.just("put"), st.just(t), _rows(shape, t)) for t in tables))
 
 
 def edits(shape: Shape) -> st.SearchStrategy[Edit]:
@@ -128,7 +135,8 @@ def edits(shape: Shape) -> st.SearchStrategy[Edit]:
     return st.one_of(choices)
 
 
-def _raw(shape: Shape) -> st.SearchStrategy[tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...]]:
+def raw_commands(shape: Shape) -> st.SearchStrategy[tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...]]:
+    """Draw commands that need not fit what is stored: table, command as written, row."""
     words = [w for written in WRITTEN.values() for w in written]
     one = [
         st.tuples(st.just(t), st.sampled_from(words), _rows(shape, t, null_key=entity_of(shape, t) is None))
@@ -145,7 +153,7 @@ def steps(shape: Shape) -> st.SearchStrategy[list[Step]]:
     full = st.builds(Step, st.sampled_from(["Complete", "None", "None"]), some, keep=st.booleans())
     types = st.sampled_from(["Changes", "ActiveDirectory"])
     faithful = st.builds(Step, types, some, keep=st.booleans())
-    raw = st.builds(Step, types, st.just(()), _raw(shape), keep=st.booleans())
+    raw = st.builds(Step, types, st.just(()), raw_commands(shape), keep=st.booleans())
     rest = st.lists(st.one_of(full, faithful, raw), min_size=1, max_size=5)
     return st.tuples(first, rest).map(lambda drawn: [drawn[0], *drawn[1]])
 

@@ -25,22 +25,24 @@ if TYPE_CHECKING:
 EXAMPLES = settings.default.max_examples  # type: ignore[union-attr]
 SHORT = EXAMPLES <= 10
 """Whether only a few examples are wanted."""
+THOROUGH = EXAMPLES >= 400
+"""Whether everything is run on both databases."""
 
 
 def play(
-    databases: Databases, folder: Path, shape: Shape, scenario: Scenario, *, prepared: bool
-) -> list[str]:
-    """Play a scenario in a repository of its own; return the hash of every change set."""
+    databases: Databases, folder: Path, shape: Shape, scenario: Scenario, *, prepared: bool, plans: int = 2
+) -> GuardedRunner:
+    """Play a scenario in a repository of its own; return who played it."""
     url = databases.prepared(make_tables)
     with tempfile.TemporaryDirectory(dir=folder) as place:
         harness = Harness(shape.with_thresholds(scenario.limits), url, Path(place))
         try:
-            runner = GuardedRunner(harness, prepared=prepared)
+            runner = GuardedRunner(harness, prepared=prepared, plans=plans)
             runner.play(scenario)
         finally:
             harness.close()
             databases.drop(url)
-    return runner.hashes_seen
+    return runner
 
 
 @pytest.mark.parametrize("name", sorted(SHAPES))
@@ -68,7 +70,7 @@ def test_both_databases_say_the_same(
     @given(scenarios(shape, limited=True))
     def plays(scenario: Scenario) -> None:
         hashes = [
-            play(databases, tmp_path, shape, scenario, prepared=False)
+            play(databases, tmp_path, shape, scenario, prepared=False).hashes_seen
             for databases in (sqlite_databases, postgresql_databases)
         ]
         assert hashes[0] == hashes[1] != []
