@@ -663,6 +663,24 @@ def test_what_a_storage_refuses_for_good_is_not_called_passing(error: OSError, m
         Exchange(storage, "/exchange").channel("HR").manifests()
 
 
+def test_a_bucket_that_is_not_there_is_no_empty_exchange() -> None:
+    storage = RefusingFileSystem()
+    storage.error = FileNotFoundError("The specified bucket does not exist")
+    exchange = Exchange(storage, "idmm/exchange")
+
+    told = (
+        "at refusing://.*idmm/exchange.*: The specified bucket does not exist; make it, or name another place"
+    )
+    with pytest.raises(ExchangeError, match=told):
+        exchange.check_answers()
+    with pytest.raises(ExchangeError, match=told):
+        exchange.channel("HR").manifests()
+    # a folder in it need not be there yet
+    storage.error = FileNotFoundError("idmm/exchange")
+    exchange.check_answers()
+    assert exchange.channel("HR").manifests() == []
+
+
 def test_a_url_that_nothing_reads_is_an_error() -> None:
     with pytest.raises(ExchangeError, match="cannot be a 'nosuch' URL"):
         Exchange.open("nosuch://bucket/exchange")

@@ -1,20 +1,21 @@
 """One folder on a local disk or any fsspec file system: whole writes, streamed reads, two kinds of errors.
 
 A missing file is a ``FileNotFoundError``, for the caller knows what it means. What the storage refuses for good
-(permissions, a file where a folder must be) becomes ``ExchangeError``; everything else that it raises becomes
-``ExchangeUnavailableError``, because it says nothing about the batch.
+(permissions, a file where a folder must be, a bucket that is not there) becomes ``ExchangeError``; everything else that
+it raises becomes ``ExchangeUnavailableError``, because it says nothing about the batch.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import fsspec
 from fsspec.implementations.dirfs import DirFileSystem
@@ -54,6 +55,12 @@ _OBJECT_STORES = frozenset(
     }
 )
 """Protocols of object stores: an object is there whole or not at all, and a move is only a copy."""
+
+_NO_PLACE: Final = re.compile(
+    r"\b(bucket|container|file\s?system) does not exist\b|NoSuchBucket|ContainerNotFound|FilesystemNotFound",
+    re.IGNORECASE,
+)
+"""What S3, Google and Azure say of a bucket that is not there."""
 
 
 class Storage:
@@ -123,7 +130,11 @@ class Storage:
                         return [entry.name for entry in found]
                 self.fs.invalidate_cache(path)
                 entries = self.fs.ls(path, detail=False)
-            except (FileNotFoundError, NotADirectoryError):
+            except (FileNotFoundError, NotADirectoryError) as error:
+                if _is_place_missing(
+                    error
+                ):  # the bucket, that is: an empty exchange would have nothing to do
+                    raise
                 return []
         listed = (str(entry).rstrip("/").rpartition("/")[2] for entry in entries)
         return [name for name in listed if name and name != path.rpartition("/")[2]]
@@ -259,9 +270,16 @@ class Storage:
     def _guard(self, path: str) -> Iterator[None]:
         try:
             yield
-        except (FileNotFoundError, IdmError):
+        except IdmError:
             raise
         except Exception as error:
+            if _is_place_missing(error):
+                raise ExchangeError(
+                    f"the exchange cannot be used at {self._place(path)}: {str(error).strip().rstrip('.')}; make it, or "
+                    "name another place"
+                ) from error
+            if isinstance(error, FileNotFoundError):
+                raise
             if is_lasting(error):
                 raise ExchangeError(
                     f"the exchange cannot be used at {self._place(path)}: {lasting_reason(error)}"
@@ -276,6 +294,11 @@ class Storage:
 
     def _place(self, path: str) -> str:
         return path if self.is_local else f"{self._protocols[0]}://{path}"
+
+
+def _is_place_missing(error: Exception) -> bool:
+    """Tell whether it is the bucket or container that is not there; a file that is missing is another matter."""
+    return _NO_PLACE.search(str(error)) is not None
 
 
 def _reason(error: Exception) -> str:
