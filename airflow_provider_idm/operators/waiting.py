@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, get_args
@@ -116,21 +116,32 @@ class WaitingOperator(IdmOperator):
         kept = Waiting(**waiting)
         answer = read_answer(event)
         only_looks = answer is None and event.get("error_type") == "timeout"
-        with self.metrics.measured(goes_on=True):
-            try:
-                with self.errors_as_states(context), self.request(context) as request:
-                    decision = Decision(request, kept, self.response_timeout)
-                    result = decision.take(answer, ask_again=answer is None and not only_looks)
-                    if result is None:
-                        self._wait(kept, context)
-                    self.metrics.waited(kept.asked_at)
-                    return self.conclude(result, request, context)
-            except TransientError as error:
-                if not only_looks or isinstance(error, ResourcesError):
-                    raise
-                self.log.warning("Whether something was decided elsewhere cannot be told now: %s", error)
-                with self.errors_as_states(context):
-                    self._wait(kept, context)
+        with (
+            self.metrics.measured(goes_on=True),
+            self.errors_as_states(context),
+            self._looking(kept, context) if only_looks else nullcontext(),
+            self.request(context) as request,
+        ):
+            decision = Decision(request, kept, self.response_timeout)
+            result = decision.take(answer, ask_again=answer is None and not only_looks)
+            if result is None:
+                self._wait(kept, context)
+            self.metrics.waited(kept.asked_at)
+            return self.conclude(result, request, context)
+
+    @contextmanager
+    def _looking(self, kept: Waiting, context: Context) -> Iterator[None]:
+        """Look whether something was decided elsewhere; the task goes on waiting if that cannot be told just now.
+
+        The database may be away for a while, and a configuration that is being replaced is broken for a moment.
+        """
+        try:
+            yield
+        except (TransientError, ConfigurationError) as error:
+            if isinstance(error, ResourcesError):
+                raise
+            self.log.warning("Whether something was decided elsewhere cannot be told now: %s", error)
+            self._wait(kept, context)
 
     def conclude(
         self, result: SynchronizeResult, request: SynchronizeRequest, context: Context

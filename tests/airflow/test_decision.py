@@ -384,14 +384,29 @@ def test_since_airflow_3_3_a_task_waits_without_one() -> None:
 @pytest.mark.skipif(
     airflow_exceptions.TaskAwaitingInput is None, reason="Airflow 3.1 and 3.2 have no such state"
 )
+@pytest.mark.parametrize(
+    ("error", "answered"),
+    [
+        (RepositoryUnavailableError("the database does not answer"), RepositoryUnavailableError),
+        (ConfigurationError("HR.xml:1: not well-formed"), AirflowFailException),
+    ],
+    ids=["database", "configuration"],
+)
 @pytest.mark.parametrize(("remaining", "waits"), [(None, 60), (3600, 60), (30, 30), (1, 10), (-5, 10)])
-def test_a_database_that_is_away_while_a_task_looks_loses_no_question(
-    monkeypatch: pytest.MonkeyPatch, remaining: int | None, waits: int
+def test_what_is_away_while_a_task_looks_loses_no_question(
+    monkeypatch: pytest.MonkeyPatch,
+    remaining: int | None,
+    waits: int,
+    error: Exception,
+    answered: type[Exception],
 ) -> None:
-    """The task looks again; never so soon that its process might still be taken for running."""
+    """The task looks again; never so soon that its process might still be taken for running.
+
+    A configuration that is being deployed is broken for a moment. Whoever has answered is told of it.
+    """
 
     def gone(*_: object) -> None:
-        raise RepositoryUnavailableError("the database does not answer")
+        raise error
 
     monkeypatch.setattr(SynchronizeTaskOperator, "request", gone)
     task = SynchronizeTaskOperator(task_id="s", connector="HR")
@@ -405,5 +420,5 @@ def test_a_database_that_is_away_while_a_task_looks_loses_no_question(
     assert (caught.value.method_name, caught.value.kwargs) == ("resume", kept)
     assert round(caught.value.timeout.total_seconds()) == waits
 
-    with pytest.raises(RepositoryUnavailableError):
+    with pytest.raises(answered, match=str(error)):
         task.resume(context, {"chosen_options": ["Resume"]}, **kept)
