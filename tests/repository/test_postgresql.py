@@ -18,6 +18,7 @@ from airflow_provider_idm.errors import RepositoryError, RepositoryRefusedError,
 from airflow_provider_idm.repository import Repository
 from airflow_provider_idm.repository.state import start_task
 from airflow_provider_idm.synchronization.synchronize import batch
+from airflow_provider_idm.synchronization.synchronize.apply import Applier
 from airflow_provider_idm.synchronization.synchronize.difference import Difference
 from tests.oracle.harness import Harness, expected_snapshot
 from tests.oracle.shapes import HR
@@ -214,6 +215,42 @@ def test_who_may_only_read_may_query(harness: Harness, role: str, create: bool) 
         assert repository.content_hash(harness.mappings) == harness.repository.content_hash(harness.mappings)
         assert repository.status("HR").resources == {"Person": 4, "Organization": 3}
     execute(harness.url, f"DROP OWNED BY {role}")
+
+
+# ----------------------------------------------------------------------------------------------------- not now
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        # what a client meets that still reaches the former primary
+        ("default_transaction_read_only = on", "in a read-only transaction"),
+        ("transaction_timeout = '100ms'", "terminating connection due to transaction timeout"),
+    ],
+)
+def test_a_database_that_takes_no_changes_just_now_is_worth_a_retry(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, setting: str, told: str
+) -> None:
+    harness.synchronize(batch=harness.publish(FIRST, "Complete"))
+    second = harness.publish(SECOND, "Incremental")
+    name = database_of(harness.url)
+    execute(harness.url, f'ALTER DATABASE "{name}" SET {setting}')
+    harness.repository.close()
+    apply = Applier.apply
+
+    def slowly(*arguments: Any) -> None:
+        time.sleep(0.5)
+        apply(*arguments)
+
+    monkeypatch.setattr(Applier, "apply", slowly)
+    with pytest.raises(RepositoryUnavailableError, match=told):
+        harness.synchronize(batch=second)
+    monkeypatch.undo()
+
+    execute(harness.url, "SET default_transaction_read_only = off", f'ALTER DATABASE "{name}" RESET ALL')
+    harness.repository.close()
+    assert harness.synchronize(batch=second).state == "completed"
+    assert harness.snapshot() == expected_snapshot(model_of(FIRST, SECOND))
 
 
 # ------------------------------------------------------------------------------------------------------- values

@@ -63,6 +63,8 @@ _SETTINGS = {
 """Of every connection, by either driver."""
 _MET_ANOTHER_CHANGE = {"40001", "40P01"}
 """Serialization failure and deadlock."""
+_NOT_NOW = {"25006", "25P03", "25P04"}
+"""No writing here, as on a standby after a failover; a transaction ended for its time was over. Both are no refusal."""
 _LASTING = ("28", "3D", "3F")
 """Classes of errors that do not pass by themselves: who one is, which database, which schema."""
 _LASTING_WORDS = ("authentication failed", "does not exist", "no pg_hba.conf entry", "no password supplied")
@@ -112,7 +114,7 @@ class PostgresqlDialect(DatabaseDialect):
         message = first_line(error)
         if state.startswith(_LASTING) or any(words in message for words in _LASTING_WORDS):
             return RepositoryError(f"the repository {repository} cannot be opened: {message}")
-        if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        if state in _NOT_NOW or isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
             return not_available(repository, error)
         told = error.diag.message_primary if state.startswith("42") else None  # these name objects, no values
         place = ".".join(n for n in (error.diag.table_name, error.diag.column_name) if n)
