@@ -28,9 +28,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory, postgresql_databases: Databases) -> Iterator[Stack]:
-    """Give a running Airflow with users."""
+    """Give a running Airflow with users; it ends with the last test of this folder."""
     home = tmp_path_factory.mktemp("system")
     (home / "dags").mkdir()
     database = postgresql_databases.empty()
