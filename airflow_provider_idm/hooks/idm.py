@@ -146,11 +146,11 @@ class IdmHook(BaseHook):
     # ------------------------------------------------------------------------------------------------- services
 
     def get_conn(self) -> Repository:
-        """Open the identity repository (as ``get_repository``)."""
+        """Open the identity repository, as ``get_repository`` does: whoever opens it closes it, best by a ``with``."""
         return self.get_repository()
 
     def get_repository(self) -> Repository:
-        """Open the identity repository, its tables created or upgraded; close it after use, or use it in a ``with``.
+        """Open the identity repository, its tables created or upgraded; use it in a ``with``, or close it after use.
 
         :raises RepositoryError: if it is of a newer version.
         :raises RepositoryUnavailableError: if the database does not answer.

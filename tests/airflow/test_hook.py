@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib.metadata import version
 from pathlib import Path
 
+import psutil
 import pytest
 
 from airflow_provider_idm.errors import ConfigurationError, ExchangeError
@@ -13,7 +15,7 @@ from airflow_provider_idm.hooks import object_storage
 from airflow_provider_idm.hooks.airflow_exceptions import AirflowNotFoundException
 from airflow_provider_idm.hooks.idm import IdmHook
 from airflow_provider_idm.synchronization.export import read_settings
-from tests.airflow.conftest import AirflowHome
+from tests.airflow.conftest import ROOT, AirflowHome
 
 pytestmark = pytest.mark.airflow
 
@@ -104,6 +106,23 @@ def test_the_repository_is_made_where_there_is_none(airflow_home: AirflowHome) -
         pass
 
     assert (airflow_home.home / "idm" / "repository.db").is_file()
+
+
+def test_the_connection_of_the_hook_is_the_repository_which_a_with_closes(airflow_home: AirflowHome) -> None:
+    with IdmHook().get_conn() as repository:
+        assert repository.status("HR").state == "empty"
+
+    left = [file.path for file in psutil.Process().open_files()]
+    assert [path for path in left if path.startswith(str(airflow_home.home / "idm"))] == []
+
+
+def test_the_hook_of_the_documentation(airflow_home: AirflowHome, configuration: Path, connection) -> None:
+    connection(extra={"configuration": str(configuration)})
+    text = (ROOT / "docs" / "airflow.md").read_text(encoding="utf-8").split("### In your own tasks")[1]
+    (code,) = re.findall(r"^```python\n(.*?)^```$", text.split("\n## ")[0], re.MULTILINE | re.DOTALL)
+    told = airflow_home.load(code)
+
+    assert told.headcount.function("2026-03-01") == 0
 
 
 def test_testing_the_connection_changes_nothing(airflow_home: AirflowHome) -> None:
