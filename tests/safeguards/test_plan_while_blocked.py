@@ -72,13 +72,28 @@ def test_a_complete_behind_a_block_is_planned_alone(harness: Harness, files: dic
     assert kept_changes(harness) == changes
 
 
+def test_a_dated_batch_that_is_given_up_is_told(harness: Harness) -> None:
+    batch = block(harness, dated=datetime(2100, 1, 1, tzinfo=UTC))
+    complete = harness.publish(within(), "Complete", dated=datetime(2101, 1, 1, tzinfo=UTC))
+    with harness.plan(complete) as plan:
+        planned = plan.result
+    assert planned.warnings == harness.synchronize(batch=complete).warnings
+    assert planned.warnings == (
+        f"batch {batch} of 2100-01-01 00:00:00 UTC awaited a decision and is cancelled",
+    )
+
+
 def test_a_forced_plan_has_no_thresholds(harness: Harness) -> None:
     batch = harness.publish(too_much(), "Complete")
     with harness.plan(batch, force=True) as plan:
-        assert (plan.result.state, plan.result.thresholds) == ("completed", ())
+        planned = plan.result
         changes = planned_changes(plan.to_frame())
-    harness.synchronize(batch=batch, force=True, do_not_delete_changes=True)
+    result = harness.synchronize(batch=batch, force=True, do_not_delete_changes=True)
+    assert (planned.state, planned.thresholds) == ("completed", ())
     assert kept_changes(harness) == changes
+    [warning] = planned.warnings
+    assert warning == "forced: EntityTypeMapping Person: MaximumDeletedLines 3 exceeded: 5 of 20 stored"
+    assert warning in result.warnings
 
 
 def test_an_incremental_is_not_planned_where_a_complete_is_needed(harness: Harness) -> None:
@@ -148,7 +163,13 @@ def test_several_batches_without_a_mapping_are_planned_as_they_are_applied(unmap
         limits("Connector", {"MaxLinkPercentageDeletedLines": "34", "MaximumLinkDeletedLines": "8"})
     )
     try:
-        unmapped.synchronize(batch=unmapped.publish(gone(range(0)), "Complete"))
+        complete = unmapped.publish(gone(range(0)), "Complete")
+        with unmapped.plan(complete) as plan:
+            told_of = plan.result.warnings
+        assert told_of == unmapped.synchronize(batch=complete).warnings
+        assert told_of == (
+            "Person_Organization has no mapping any more: what is stored of it stays as it is",
+        )
         former, limited = gone(range(0)), []
         for files in (gone(range(6)), gone(range(9)), gone(range(9), 4)):
             limited.append(unmapped.publish(difference(LEFT, former, files), "Incremental"))

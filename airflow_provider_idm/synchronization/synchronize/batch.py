@@ -26,6 +26,11 @@ from airflow_provider_idm.synchronization.synchronize.gate import applied_within
 from airflow_provider_idm.synchronization.synchronize.layout import Layout
 from airflow_provider_idm.synchronization.synchronize.queue import Step
 from airflow_provider_idm.synchronization.synchronize.record import Approval, Record
+from airflow_provider_idm.synchronization.synchronize.remarks import (
+    about_consent,
+    about_given_up,
+    about_unmapped,
+)
 from airflow_provider_idm.synchronization.synchronize.reports import place_reports, write_reports
 from airflow_provider_idm.synchronization.synchronize.request import (
     SynchronizeRequest,
@@ -98,7 +103,8 @@ class BatchRun:
             difference = build_difference(stored, self.layout, manifest, files, self.standing.counts)
             reports = self.folder / "reports"
             warnings = write_reports(difference, reports, self.folder.parent, orphans=request.orphans)
-            warnings += self._unmapped() + self._given_up()
+            warnings += about_unmapped(self.layout.catalogue)
+            warnings += about_given_up(self.step, self.standing.state.blocked_batch)
             result = self._result(difference, tuple(warnings))
             # The gate: what is decided here is decided before anything is written.
             exceeded = self._exceeded(difference)
@@ -156,7 +162,7 @@ class BatchRun:
         if not exceeded:
             return result
         who = f"resumed by {self.approval.by}" if self.approval and not self.forced else "forced"
-        return replace(result, warnings=(*result.warnings, *(f"{who}: {t.as_text()}" for t in exceeded)))
+        return replace(result, warnings=(*result.warnings, *about_consent(who, exceeded)))
 
     def _block(
         self, stored: Stored, difference: Difference, result: SynchronizeResult, now: datetime
@@ -251,21 +257,6 @@ class BatchRun:
             stored.session, self._tables, real, self.job_instance, self.task_instance
         )
         return gatherer.gather(ChangeRows(difference, stored), difference)
-
-    def _unmapped(self) -> list[str]:
-        catalogue = self.layout.catalogue
-        names = [*catalogue.unmapped_entity_types, *(a.identifier for a in catalogue.others)]
-        return [f"{name} has no mapping any more: what is stored of it stays as it is" for name in names]
-
-    def _given_up(self) -> list[str]:
-        """Name dated batches that this one cancels: they are gone from history."""
-        blocked = self.standing.state.blocked_batch
-        return [
-            f"batch {m.batch} of {m.effective_date:%Y-%m-%d %H:%M:%S} UTC "
-            f"{'awaited a decision' if m.batch == blocked else 'could not be applied any more'} and is cancelled"
-            for m in self.step.cancels
-            if m.dated
-        ]
 
     def _result(self, difference: Difference, warnings: tuple[str, ...]) -> SynchronizeResult:
         manifest = self._manifest

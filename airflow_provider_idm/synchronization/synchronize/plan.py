@@ -33,6 +33,11 @@ from airflow_provider_idm.synchronization.synchronize.queue import (
     check_type,
     plan_queue,
 )
+from airflow_provider_idm.synchronization.synchronize.remarks import (
+    about_consent,
+    about_given_up,
+    about_unmapped,
+)
 from airflow_provider_idm.synchronization.synchronize.request import PLAN, PlanRequest, remembered_window
 from airflow_provider_idm.synchronization.synchronize.result import (
     BLOCKED,
@@ -228,6 +233,7 @@ class _Comparison:
             exceeded = self._exceeded(request, difference, counts, applied)
             blocks = exceeded and not (request.force and is_last)
             planned = _result(request, step, difference, exceeded if blocks else ())
+            planned = replace(planned, warnings=self._remarks(step, () if blocks else exceeded))
             result = result.followed_by(planned) if result else planned
             if blocks:
                 return _behind(result, steps[number + 1 :]), manifest
@@ -249,6 +255,14 @@ class _Comparison:
             request,
             allow_backwards=request.allow_backwards or bool(state.options.get("allow_backwards")),
             rolling=request.rolling or remembered_window(state.options),
+        )
+
+    def _remarks(self, step: Step, waived: tuple[ExceededThreshold, ...]) -> tuple[str, ...]:
+        """Return what a synchronization would warn of, but for the files that it would write."""
+        return (
+            *about_unmapped(self.layout.catalogue),
+            *about_given_up(step, self.standing.state.blocked_batch),
+            *about_consent("forced", waived),
         )
 
     def _exceeded(
