@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,8 @@ from airflow_provider_idm.observability.metrics import Metrics
 from airflow_provider_idm.operators import waiting
 from airflow_provider_idm.operators.decision import Waiting
 from airflow_provider_idm.operators.synchronize import SynchronizeTaskOperator
+from airflow_provider_idm.synchronization.synchronize import SynchronizeResult
+from tests.airflow.conftest import ROOT
 
 pytestmark = pytest.mark.airflow
 
@@ -118,6 +121,26 @@ def test_how_long_a_decision_took_is_told_in_milliseconds(told: Told) -> None:
     ((what, name, value, _),) = told
     assert (what, name) == ("timing", "idm.synchronize.waited")
     assert 3_600_000 <= value < 3_660_000
+
+
+def test_the_documentation_has_every_metric_and_no_other(told: Told) -> None:
+    with Metrics("<step>").measured():
+        pass
+    Metrics("export").exported(SimpleNamespace(rows=0, files=()))  # type: ignore[arg-type]
+    Metrics("prepare").prepared(SimpleNamespace(files=()))  # type: ignore[arg-type]
+    synchronize = Metrics("synchronize")
+    synchronize.synchronized(SynchronizeResult("HR", "nothing"))
+    synchronize.count({"blocked": 1})  # as an operator does that asks
+    synchronize.waited(datetime.now(UTC).isoformat())
+
+    text = (ROOT / "docs" / "observability.md").read_text(encoding="utf-8")
+    documented: dict[str, str] = {}
+    for cell, kind in re.findall(r"^\| (`idm\..*?) \| (\w+)", text, re.MULTILINE):
+        first, *others = re.findall(r"`([\w.<>]+)`", cell)
+        stem = first.rpartition(".")[0]
+        names = [first, *(name if name.startswith("idm.") else stem + name for name in others)]
+        documented |= dict.fromkeys(names, {"counter": "incr", "timer": "timing"}[kind])
+    assert {name: what for what, name, _, _ in told} == documented
 
 
 def test_tags_have_what_a_backend_takes(told: Told) -> None:
