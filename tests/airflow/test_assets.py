@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections import defaultdict
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,18 +26,23 @@ from airflow_provider_idm.assets.uri import (
     synchronized,
 )
 from airflow_provider_idm.errors import RepositoryUnavailableError
+from airflow_provider_idm.observability import outlet
 from airflow_provider_idm.observability.lineage.facts import SynchronizeFacts
 from airflow_provider_idm.observability.lineage.names import Name, file_name, table_name
 from airflow_provider_idm.observability.outlet import extra_of
 from airflow_provider_idm.observability.told import LONGEST_LIST, short_counts, shortened
 from airflow_provider_idm.operators.synchronize import SynchronizeTaskOperator
-from airflow_provider_idm.synchronization.synchronize import SynchronizeResult
+from airflow_provider_idm.synchronization.exchange import Origin
+from airflow_provider_idm.synchronization.synchronize import SynchronizeResult, resume, synchronize
 from airflow_provider_idm.synchronization.synchronize.result import (
     AssociationCounts,
     BatchOutcome,
     EntityTypeCounts,
 )
 from tests.airflow.conftest import ROOT, AirflowHome
+from tests.oracle.harness import Harness
+from tests.oracle.shapes import HR
+from tests.synchronize.scenario import full
 
 pytestmark = pytest.mark.airflow
 
@@ -275,6 +281,45 @@ def fail_at(when: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BatchRun, "process", guarded(BatchRun.process))
     conclude = operators.SynchronizeTaskOperator.conclude
     monkeypatch.setattr(operators.SynchronizeTaskOperator, "conclude", guarded(conclude))
+
+
+def test_what_was_applied_before_a_block_is_told_with_what_was_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a task that applied a batch that was left behind, and waits for a decision about its own
+    harness = Harness(HR, f"sqlite:///{tmp_path}/repository.db", tmp_path)
+    harness.limit({"Person": {"MaximumDeletedLines": "1"}})
+    start = full("1/ada/L 2/alan/T 3/grace/H")
+    left = harness.publish(start, "Initial", dated=datetime(2026, 1, 1, tzinfo=UTC))
+    own = harness.publish(full(), "Complete", dated=datetime(2026, 1, 2, tzinfo=UTC))
+    task = SynchronizeTaskOperator(task_id="synchronize", connector="HR")
+    origin = Origin(job="nightly", run="r1", task="synchronize")
+    request = harness.request(batch=own, origin=origin)
+    assert synchronize(request).state == "blocked"
+    ended: list[Any] = []
+    monkeypatch.setattr(outlet, "_events", lambda _: ended)
+
+    def end() -> list[Any]:
+        """Let the task end with what a person resumed; return what its events tell."""
+        told = defaultdict(lambda: SimpleNamespace(extra={}))
+        accessors = type("Accessors", (), {"__getitem__": lambda _, asset: told[asset.uri]})()
+        ti = SimpleNamespace(dag_id="nightly", run_id="r1", task_id="synchronize", map_index=-1)
+        context: Any = {
+            "ti": SimpleNamespace(**vars(ti), xcom_push=lambda **_: None),
+            "outlet_events": accessors,
+        }
+        task._keep_asset_back()
+        task.conclude(resume(request, by="anna", batch=own), request, context)
+        extras = [told[asset.uri].extra for asset in task.outlets]
+        source = {f"source_{name}": value for name, value in vars(ti).items()}
+        ended.extend(SimpleNamespace(**source, extra=extra) for extra in extras)
+        counts = [extra["entity_types"]["Person"] for extra in extras]
+        return [(e["batches"], c["inserted"], c["deleted"]) for e, c in zip(extras, counts, strict=True)]
+
+    # when it is resumed, then both are told, and when the task is cleared, nothing
+    assert end() == [([left, own], 3, 3)]
+    assert end() == []
+    harness.close()
 
 
 def test_batches_that_were_cancelled_are_not_told_as_applied() -> None:
