@@ -205,9 +205,10 @@ class Decision:
         batch = self._waiting.batch
         log.info("%s chose %s for batch %s of %s", answer.by, answer.option, batch, self._connector)
         if answer.option == REJECT:
-            reject(self._request, by=answer.by, batch=batch)
+            reject(self._request, by=answer.by, batch=batch, at=answer.at)
             return self._recorded_now()
-        result = resume(self._request, by=answer.by, batch=batch, change_set=self._approved(answer))
+        approved = self._approved(answer)
+        result = resume(self._request, by=answer.by, batch=batch, change_set=approved, at=answer.at)
         if result.already_applied:
             log.info("batch %s of %s had been applied before", batch, self._connector)
         return result

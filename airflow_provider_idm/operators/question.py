@@ -47,11 +47,13 @@ class Answer:
 
     :param by: name and id of the user.
     :param change_set: how the change set that was approved is called there; None if it was left out.
+    :param at: when; None if Airflow does not tell.
     """
 
     option: str
     by: str
     change_set: str | None
+    at: datetime | None = None
 
 
 def is_name_of(name: str, change_set: str) -> bool:
@@ -146,7 +148,8 @@ def read_answer(event: Mapping[str, Any]) -> Answer | None:
     by = f"{user['name']} ({user['id']})" if user else "somebody unknown"
     name = (event.get("params_input") or {}).get(CHANGE_SET)
     name = name.get("value") if isinstance(name, Mapping) else name
-    return Answer(str(options[0]), by, str(name).strip().lower() or None if name is not None else None)
+    change_set = str(name).strip().lower() or None if name is not None else None
+    return Answer(str(options[0]), by, change_set, _moment(event.get("responded_at")))
 
 
 def users_of(given: object) -> tuple[User, ...]:
@@ -170,6 +173,16 @@ def _user(user: object) -> User:
     raise ConfigurationError(
         f"assigned_users: {user!r} is no user; expected an id, or {{'id': …, 'name': …}} as Airflow has them"
     )
+
+
+def _moment(told: object) -> datetime | None:
+    """Return a moment as Airflow tells it: as such, or as ISO text."""
+    if isinstance(told, str):
+        try:
+            told = datetime.fromisoformat(told)
+        except ValueError:
+            return None
+    return told.astimezone(UTC) if isinstance(told, datetime) and told.tzinfo else None
 
 
 def _fields(change_set: str) -> dict[str, Any]:

@@ -35,6 +35,7 @@ pytestmark = pytest.mark.airflow
 
 FEW = (1, 2, 3)
 ANNA = Answer("Resume", "Anna (anna)", None)
+AT = datetime(2026, 3, 1, 6, tzinfo=UTC)
 
 
 # ----------------------------------------------------------------------------------------------------- parameters
@@ -123,6 +124,18 @@ def test_periods_are_spelled_for_people(period: timedelta, told: str) -> None:
         (
             {"chosen_options": ["Resume"], "params_input": {"change_set": " 0123456789AB "}},
             Answer("Resume", "somebody unknown", "0123456789ab"),
+        ),
+        (
+            {"chosen_options": ["Resume"], "responded_at": AT},
+            Answer("Resume", "somebody unknown", None, AT),
+        ),
+        (
+            {"chosen_options": ["Resume"], "responded_at": "2026-03-01T07:00:00+01:00"},
+            Answer("Resume", "somebody unknown", None, AT),
+        ),
+        (
+            {"chosen_options": ["Resume"], "responded_at": "yesterday"},
+            Answer("Resume", "somebody unknown", None),
         ),
     ],
 )
@@ -215,6 +228,21 @@ def test_an_approval_of_other_changes_applies_nothing(desk: Desk) -> None:
     result = desk.take(named, shown="0123456789ab")
     assert result is not None
     assert result.state == "completed"
+
+
+@pytest.mark.parametrize("option", ["Resume", "Reject"])
+def test_the_moment_of_an_answer_is_on_record(desk: Desk, option: str) -> None:
+    answer = Answer(option, "Anna (anna)", None, AT)
+
+    if option == "Resume":
+        assert desk.take(answer) is not None
+    else:
+        with pytest.raises(AirflowFailException, match=r"Anna \(anna\) at 2026-03-01 06:00:00 UTC"):
+            desk.take(answer)
+
+    record = desk.case.record(desk.batch)
+    assert record is not None
+    assert (record.decided_by, record.decided_at) == ("Anna (anna)", AT)
 
 
 @pytest.mark.parametrize("length", [1, 11])

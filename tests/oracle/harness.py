@@ -181,14 +181,27 @@ class Harness:
         return synchronize(self.request(**options))
 
     def resume(
-        self, *, by: str = "a person", batch: str | None = None, change_set: str | None = None, **options: Any
+        self,
+        *,
+        by: str = "a person",
+        batch: str | None = None,
+        change_set: str | None = None,
+        at: datetime | None = None,
+        **options: Any,
     ) -> SynchronizeResult:
         """Let a person resume what is blocked."""
-        return resume(self.request(**options), by=by, batch=batch, change_set=change_set)
+        return resume(self.request(**options), by=by, batch=batch, change_set=change_set, at=at)
 
-    def reject(self, *, by: str = "a person", batch: str | None = None, message: str = "") -> BatchOutcome:
+    def reject(
+        self,
+        *,
+        by: str = "a person",
+        batch: str | None = None,
+        message: str = "",
+        at: datetime | None = None,
+    ) -> BatchOutcome:
         """Let a person reject what is blocked."""
-        return reject(self.request(), by=by, batch=batch, message=message)
+        return reject(self.request(), by=by, batch=batch, message=message, at=at)
 
     def plan(self, batch: str | None = None, **options: Any) -> Plan:
         """Plan a synchronization."""

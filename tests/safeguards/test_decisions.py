@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -97,6 +97,32 @@ def test_resume_applies_exactly_what_was_reviewed(harness: Harness, mode: str) -
     assert ("p00101", "nowhere") in keys
     assert harness.repository.set_recently_modified_flag() == len(outcome.touched)
     assert harness.dirty() == outcome.touched
+
+
+@pytest.mark.parametrize("decision", ["resume", "reject"])
+@pytest.mark.parametrize("hours", [-3, 3])
+def test_who_decided_earlier_is_on_record_with_that_moment(
+    harness: Harness, decision: str, hours: int
+) -> None:
+    """What was answered while no scheduler ran is done later. A clock that is ahead decides nothing in the future."""
+    batch = block(harness)
+    at = datetime.now(UTC) + timedelta(hours=hours)
+
+    if decision == "resume":
+        harness.resume(by="Ada", at=at)
+    else:
+        harness.reject(by="Ada", at=at)
+
+    record = read_decision(harness.repository, "HR", batch)
+    assert record is not None
+    assert record.decided_by == "Ada"
+    assert record.decided_at == (at if hours < 0 else record.finished_at)
+    assert record.finished_at > datetime.now(UTC) - timedelta(hours=1)
+    if decision == "reject":
+        told = f"by Ada at {record.decided_at:%Y-%m-%d %H:%M:%S} UTC"
+        assert told in state_row(harness)["Message"]
+        with pytest.raises(BatchRejectedError, match=told):
+            harness.synchronize(batch=batch)
 
 
 def test_resume_keeps_no_change_rows_where_the_task_did_not_ask_for_them(harness: Harness) -> None:

@@ -32,7 +32,12 @@ log = logging.getLogger(__name__)
 
 
 def resume(
-    request: SynchronizeRequest, *, by: str, batch: str | None = None, change_set: str | None = None
+    request: SynchronizeRequest,
+    *,
+    by: str,
+    batch: str | None = None,
+    change_set: str | None = None,
+    at: datetime | None = None,
 ) -> SynchronizeResult:
     """Apply exactly the changes that were reviewed.
 
@@ -45,32 +50,41 @@ def resume(
     :param by: who decides, for the record.
     :param batch: the batch that was reviewed; whatever is blocked by default. If it was applied meanwhile, that is told.
     :param change_set: hash of the changes that were reviewed; those last blocked by default.
+    :param at: when it was decided (with a time zone), if that was earlier than now.
     :raises NotBlockedError: if there is nothing to decide.
     :raises BatchCancelledError: if a later Complete took the batch's place.
     :raises BatchRejectedError: if it was rejected.
     :raises ExchangeError: if the batch is missing or was altered; it stays blocked.
     :raises SynchronizeError: if it was prepared with other mappings than these; it stays blocked.
     """
-    return _Decision(replace(request, batch=None, force=False)).resume(by, batch, change_set)
+    return _Decision(replace(request, batch=None, force=False)).resume(by, batch, change_set, at)
 
 
 def reject(
-    request: SynchronizeRequest, *, by: str, batch: str | None = None, message: str = ""
+    request: SynchronizeRequest,
+    *,
+    by: str,
+    batch: str | None = None,
+    message: str = "",
+    at: datetime | None = None,
 ) -> BatchOutcome:
     """Discard the changes of the blocked batch; the connector then needs a Complete.
 
     :param by: who decides, for the record; ``message`` why.
     :param batch: the batch that was reviewed; whatever is blocked by default. One that was rejected already stays so.
+    :param at: when it was decided (with a time zone), if that was earlier than now.
     :raises NotBlockedError: if there is nothing to decide, or the batch was applied meanwhile.
     :raises BatchCancelledError: if a later Complete took the batch's place.
     """
-    return _Decision(replace(request, batch=None, force=False)).reject(by, batch, message)
+    return _Decision(replace(request, batch=None, force=False)).reject(by, batch, message, at)
 
 
 class _Decision(Run):
     """One decision."""
 
-    def resume(self, by: str, batch: str | None, change_set: str | None) -> SynchronizeResult:
+    def resume(
+        self, by: str, batch: str | None, change_set: str | None, at: datetime | None
+    ) -> SynchronizeResult:
         with self.locked() as ground:
             state = ground.standing.state
             if batch is not None and (record := ground.standing.records.get(batch)):
@@ -80,7 +94,7 @@ class _Decision(Run):
             manifest = next((m for m in ground.manifests if m.batch == blocked), None)
             if manifest is None:
                 manifest = self.channel.manifest(blocked)
-            approval = Approval(change_set or state.change_set or "", by)
+            approval = Approval(change_set or state.change_set or "", by, at)
             return self.process(
                 self._step(manifest, ground),
                 ground.layout,
@@ -89,7 +103,7 @@ class _Decision(Run):
                 approval=approval,
             )
 
-    def reject(self, by: str, batch: str | None, message: str) -> BatchOutcome:
+    def reject(self, by: str, batch: str | None, message: str, at: datetime | None) -> BatchOutcome:
         with self.locked(whole=False) as ground:
             state = ground.standing.state
             if batch is not None and (record := ground.standing.records.get(batch)):
@@ -102,7 +116,7 @@ class _Decision(Run):
                 )
             self._blocked(state, batch)
             now = datetime.now(UTC)
-            outcome = self._reject(ground, by, message, now)
+            outcome = self._reject(ground, by, message, now, min(at or now, now))
             if any(m.batch == outcome.id for m in ground.manifests):
                 self.notices.finished(outcome.id, REJECTED, now)
             self.notices.stands(self.state())
@@ -141,7 +155,9 @@ class _Decision(Run):
             ).one()
         return int(row.JobInstance_Id), int(row.Id)
 
-    def _reject(self, ground: Ground, by: str, message: str, now: datetime) -> BatchOutcome:
+    def _reject(
+        self, ground: Ground, by: str, message: str, now: datetime, decided_at: datetime
+    ) -> BatchOutcome:
         """Discard the change rows, record the batch and that the connector needs a Complete, in one transaction."""
         state, tables, connector = ground.standing.state, self.tables, ground.layout.catalogue.connector
         with self.repository.writing() as connection:
@@ -150,7 +166,8 @@ class _Decision(Run):
                 raise NotBlockedError(f"{self.connector} is not blocked: there is nothing to decide")
             outcome = replace(block.result.batches[-1], state=REJECTED)
             manifest = next((m for m in ground.manifests if m.batch == block.batch), None)
-            told = f"batch {block.batch} was rejected by {by} at {now:%Y-%m-%d %H:%M:%S} UTC"
+            at = decided_at.astimezone(UTC)
+            told = f"batch {block.batch} was rejected by {by} at {at:%Y-%m-%d %H:%M:%S} UTC"
             told += f" ({message})" if message else ""
             decided = write_state(
                 connection,
@@ -177,7 +194,7 @@ class _Decision(Run):
                     State=REJECTED,
                     EndedAt=now,
                     DecidedBy=by[:SCALAR_LENGTH],
-                    DecidedAt=now,
+                    DecidedAt=at,
                     Message=told,
                 )
             connection.execute(

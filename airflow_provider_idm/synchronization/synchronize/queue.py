@@ -126,9 +126,10 @@ def check_not_finished(record: BatchRecord, connector: str) -> None:
             replaced_by=record.replaced_by,
         )
     if record.state == REJECTED:
+        at = record.decided_at or record.finished_at
         raise BatchRejectedError(
             f"batch {record.batch} of {connector} was rejected by {record.decided_by or 'somebody'} at "
-            f"{record.finished_at:%Y-%m-%d %H:%M:%S} UTC, nothing of it was applied: correct the source if it was "
+            f"{at:%Y-%m-%d %H:%M:%S} UTC, nothing of it was applied: correct the source if it was "
             "wrong, then prepare and synchronize in mode Complete",
             batch=record.batch,
         )

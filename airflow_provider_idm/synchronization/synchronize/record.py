@@ -41,11 +41,12 @@ class Approval:
     """A person's consent to what was reviewed.
 
     :param change_set: hash of the changes that were reviewed.
-    :param by: who decided.
+    :param by: who decided; ``at`` when, if that was before it is applied.
     """
 
     change_set: str
     by: str
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +182,8 @@ class Record:
         self, state: str, told: str, now: datetime, approval: Approval | None, **values: Any
     ) -> None:
         if approval is not None:
-            values |= {"DecidedBy": approval.by[:SCALAR_LENGTH], "DecidedAt": now}
+            decided_at = min(approval.at or now, now)
+            values |= {"DecidedBy": approval.by[:SCALAR_LENGTH], "DecidedAt": decided_at}
         end_task(
             self.connection,
             self.tables,
