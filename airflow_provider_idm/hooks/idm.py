@@ -221,6 +221,7 @@ class IdmHook(BaseHook):
         with Repository.at(self.repository_url, self.database_schema) as repository:
             url = repository.engine.url
             if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
+                _check_may_be_made(Path(str(url.database)))
                 return f"The repository will be created in {url.database}."
             repository.check_answers()
         return f"The repository's database answers ({make_url(self.repository_url).render_as_string()})."
@@ -228,6 +229,7 @@ class IdmHook(BaseHook):
     def _test_exchange(self) -> str:
         self.get_exchange().check_answers()
         if "://" not in self.exchange_url:
+            _check_may_be_made(Path(self.exchange_url).expanduser() / "connector")
             return f"The exchange is the folder {self.exchange_url}."
         return f"The exchange's storage answers ({self.exchange_url})."
 
@@ -257,6 +259,21 @@ class IdmHook(BaseHook):
     def _home(self) -> Path:
         home = os.path.expandvars(os.environ.get("AIRFLOW_HOME") or "~/airflow")
         return Path(home).expanduser().absolute() / "idm"
+
+
+def _check_may_be_made(path: Path) -> None:
+    """Check, as far as can be told without doing it, that a file or folder may be made.
+
+    :raises ConfigurationError: if what it would be made in is no folder, or none that this user may write to.
+    """
+    there = next(parent for parent in path.absolute().parents if parent.exists())
+    if not there.is_dir():
+        raise ConfigurationError(f"{path} cannot be made: {there} is a file where a folder is needed")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ConfigurationError(
+            f"{path} cannot be made: permission denied in {there}; give this user the right to write there, or name "
+            "another place"
+        )
 
 
 def _extra_of(connection: Connection, conn_id: str, example: str) -> dict[str, Any]:

@@ -133,6 +133,33 @@ def test_testing_the_connection_changes_nothing(airflow_home: AirflowHome) -> No
     assert not (airflow_home.home / "idm").exists()
 
 
+def test_testing_a_connection_whose_repository_could_not_be_made(
+    airflow_home: AirflowHome, connection, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    connection(extra={"repository": f"sqlite:///{tmp_path}/file/new/repository.db"})
+
+    works, message = IdmHook().test_connection()
+
+    assert not works
+    assert f"{tmp_path}/file is a file where a folder is needed" in message
+
+
+def test_testing_a_connection_whose_folders_nobody_may_write_to(
+    airflow_home: AirflowHome, connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda *_: False)  # the tests may run as root, who may do everything
+    (tmp_path / "there.db").touch()
+    for extra in (
+        {"repository": f"sqlite:///{tmp_path}/new/repository.db"},
+        {"repository": f"sqlite:///{tmp_path}/there.db", "exchange": f"{tmp_path}/new/exchange"},
+    ):
+        connection(extra={"exchange": "memory://exchange", **extra})
+        works, message = IdmHook().test_connection()
+        assert not works, message
+        assert f"permission denied in {tmp_path}; give this user the right to write there" in message
+
+
 def test_testing_a_connection_that_does_not_answer(airflow_home: AirflowHome, connection) -> None:
     connection(host="127.0.0.1", port=1, login="idm", password="secret-word", schema="idm")
 
