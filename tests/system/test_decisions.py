@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 import sqlalchemy as sa
 
@@ -294,9 +296,14 @@ def test_a_killed_scheduler_loses_no_question(desk: Desk) -> None:
     desk.question()
     desk.stack.kill("scheduler")
     assert desk.answer("Resume") == 200
+    answered = datetime.now(UTC)
     assert desk.task(TASK)["state"] in {"scheduled", "deferred"}
     assert desk.case.hash() == desk.case.before
     desk.stack.start("scheduler")
 
     assert desk.end() == "success"
     assert desk.case.persons() == ["P1", "P2", "P3", "P9"]
+    record = desk.case.record(desk.batch)
+    assert record is not None
+    assert record.decided_at is not None
+    assert record.decided_at <= answered < record.finished_at
