@@ -359,6 +359,13 @@ def test_entries_exchange_their_dns(directory: Harness) -> None:
     assert snapshot.unresolved["Entry_Parent"] == set()
 
 
+@pytest.mark.parametrize("command", ["delete/u//", "delete/u/grp/"])
+def test_an_entity_that_goes_takes_only_links_of_its_own_key_along(directory: Harness, command: str) -> None:
+    """Its last row names a dn that it never had in the repository: renamed and deleted in one list, and another's."""
+    incremental(directory, entries(command, "delete/grp//u", changes=True), "Changes")
+    assert directory.snapshot().links["Entry_Parent"] == {("p", "o"), ("q", "o"), ("g", "p")}
+
+
 def test_a_merge_that_changes_the_key_alone_takes_the_links_of_its_row_along(directory: Harness) -> None:
     """A full extract would name the same parent under the new dn; what names the entry by the former one is lost."""
     result = incremental(directory, entries("merge/u/ada2/", changes=True), "ActiveDirectory")

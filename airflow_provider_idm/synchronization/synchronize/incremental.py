@@ -116,10 +116,12 @@ class RowScope:
                 AND c.pk NOT IN (SELECT owner FROM owned)""",
         )
         # A key that a merge takes away from an entity may be another's in the same batch: only the other's rows go.
+        # One that goes may have been renamed before, to what is another's key: its rows are those of its stored key.
         self._create(
             layout.table("replaced"),
-            f"""SELECT before AS k FROM owned UNION (SELECT given FROM owned UNION SELECT after FROM owned
-                EXCEPT SELECT k_from FROM {layout.table("renamed")})""",
+            f"""SELECT before AS k FROM owned UNION (
+                    SELECT given FROM owned WHERE command <> 'delete' OR before IS NULL UNION SELECT after FROM owned
+                    EXCEPT SELECT k_from FROM {layout.table("renamed")})""",
         )
         self._create(
             layout.table("command"),
