@@ -69,9 +69,14 @@ def versions(harness: Harness, table: str, *columns: str) -> list[tuple[Any, ...
 
 
 def since(harness: Harness) -> datetime | None:
-    states = harness.repository.tables.connector_states
+    states, connectors = harness.repository.tables.connector_states, harness.repository.tables.connectors
+    own = states.join(connectors, connectors.c.Id == states.c.Connector_Id)
     with harness.repository.reading() as connection:
-        return connection.scalar(sa.select(states.c.HistorySince))
+        return connection.scalar(
+            sa.select(states.c.HistorySince)
+            .select_from(own)
+            .where(connectors.c.Identifier == harness.shape.connector)
+        )
 
 
 # ------------------------------------------------------------------------------------------------------- versions
@@ -446,3 +451,25 @@ def test_forgetting_what_nobody_remembers_changes_nothing(hr: Harness) -> None:
 
     assert hr.repository.forget_history(day(20)) == Forgotten(0, 0, 0)
     assert since(hr) is None
+
+
+def test_what_one_connector_forgets_leaves_another_whole(
+    make_harness: MakeHarness, caplog: pytest.LogCaptureFixture
+) -> None:
+    hr, ad, staff = make_harness(HR), make_harness(DIRECTORY), make_harness(STAFF)
+    apply(hr, START, day(1), "Complete")
+    apply(hr, full(organizations="A/Research"), day(9), "Complete", force=True)
+    apply(ad, directory("group/member group/other"), day(1), "Complete")
+    apply(staff, ALL, day(1), "Complete")
+    apply(ad, directory("group/member"), day(2), "Complete")
+    apply(staff, {**CHANGES}, day(3))
+
+    # when what had ended by the 2nd goes, then that was a link of the directory alone
+    assert hr.repository.forget_history(day(2)) == Forgotten(resources=0, links=1, files=0)
+    assert [since(one) for one in (hr, ad, staff)] == [None, day(2), None]
+    assert len(people(hr, day(1))) == 2
+    assert caplog.messages == []
+
+    # and when what had ended by the 5th goes, persons with their photos
+    hr.repository.forget_history(day(5))
+    assert [since(one) for one in (hr, ad, staff)] == [None, day(2), day(3)]
