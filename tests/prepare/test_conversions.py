@@ -67,6 +67,35 @@ def test_length_is_counted_in_code_points() -> None:
         assert connection.execute(query).fetchall() == [("é€😀",), (None,), ("abc",)]
 
 
+def test_length_is_that_of_what_a_format_reads() -> None:
+    mapped = make_property("P", "c", T.STRING, F.RDN, max_length=3)
+    conversion, _ = conversion_of(mapped, make_entity_type("E", mapped).find_property)
+    with duckdb.connect(":memory:") as connection:
+        rows = connection.execute(
+            f"SELECT {conversion.expression('x', nul=False)} "
+            "FROM (VALUES ('CN=Zoë,OU=unit'), ('CN=Hope,OU=unit'), ('Zoë'), (NULL)) t(x)"
+        ).fetchall()
+    assert [row[0] for row in rows] == ["Zoë", None, None, None]
+    assert conversion.expected.endswith(", at most 3 characters")
+
+
+@pytest.mark.parametrize("type_", [T.BOOL, T.BYTE, T.INT32, T.INT64, T.DOUBLE, T.DATE_TIME, T.GUID])
+def test_what_cannot_be_too_long_is_not_measured(type_: PropertyType) -> None:
+    roomy, narrow = (make_property("P", "c", type_, None, max_length=length) for length in (442, 0))
+    find = make_entity_type("E", roomy).find_property
+    assert (conversion_of(roomy, find)[0].max_length, conversion_of(narrow, find)[0].max_length) == (None, 0)
+    assert "characters" not in conversion_of(roomy, find)[0].expected
+
+
+@pytest.mark.parametrize("format_", [None, *(name for name in F if name is not F.BIT)])
+@pytest.mark.parametrize("type_", T)
+def test_the_statement_of_a_column_is_short(type_: PropertyType, format_: FormatName | None) -> None:
+    """It is planned anew each time: one that repeats what it is made of takes longer than to read its rows."""
+    mapped = make_property("P", "c", type_, format_, max_length=442)
+    conversion, _ = conversion_of(mapped, make_entity_type("E", mapped).find_property)
+    assert len(conversion.expression("c123", nul=True)) < 6_000
+
+
 def test_booleans() -> None:
     yes, no = ("true", "TRUE", "Yes", "1"), ("false", "False", "NO", "0")
     cases = (

@@ -153,7 +153,7 @@ def test_invalid_values_end_the_prepare(desk: Desk) -> None:
     with pytest.raises(InvalidValuesError) as caught:
         desk.prepare()
     source = desk.sources / "persons.csv"
-    expected = "Int32: a whole number from -2147483648 to 2147483647, at most 442 characters"
+    expected = "Int32: a whole number from -2147483648 to 2147483647"
     assert str(caught.value).splitlines() == [
         "3 values do not convert:",
         f"{source}, line 3, column level: 'many'; expected {expected}",
@@ -166,8 +166,8 @@ def test_invalid_values_end_the_prepare(desk: Desk) -> None:
     ]
     assert desk.collected("Person.invalid.csv") == (
         "id,name,level,note,column,value,expected,line\n"
-        f'b,"B\nb",many,"y, z",level,many,"{expected}",3\n'
-        f'c,C,99999999999,,level,99999999999,"{expected}",6\n'
+        f'b,"B\nb",many,"y, z",level,many,{expected},3\n'
+        f"c,C,99999999999,,level,99999999999,{expected},6\n"
         f'd,{"D" * 443},4,,name,{"D" * 443},"a text without NUL characters, at most 442 characters",7\n'
     )
     assert [p.name for p in desk.collect.iterdir()] == ["Person.invalid.csv"]

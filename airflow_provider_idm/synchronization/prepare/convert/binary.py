@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from airflow_provider_idm.synchronization.prepare.convert.let import let
+
 _BASE64: Final = "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
 _HEX: Final = "0[xX](?:[0-9A-Fa-f]{2})*"
 _DASHED: Final = "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}"
@@ -60,12 +62,19 @@ def sid(x: str) -> str:
 
 
 def _reorder(digits: str) -> str:
-    return "lower(" + " || ".join(f"substr({digits}, {2 * n - 1}, 2)" for n in _LITTLE_ENDIAN) + ")"
+    return let(
+        digits,
+        "digits",
+        lambda d: "lower(" + " || ".join(f"substr({d}, {2 * n - 1}, 2)" for n in _LITTLE_ENDIAN) + ")",
+    )
 
 
 def _sid_text(x: str) -> str:
     """Write numbers without leading zeros, an authority of 32 bits in decimal; NULL if one is too great."""
-    parts = f"string_split({x}, '-')"
+    return let(f"string_split({x}, '-')", "parts", _sid_of_parts)
+
+
+def _sid_of_parts(parts: str) -> str:
     authority = _authority(f"TRY_CAST({parts}[3] AS UBIGINT)")
     rest = f"list_transform({parts}[4:], lambda n: TRY_CAST(n AS UINTEGER)::VARCHAR)"
     return (
@@ -76,6 +85,10 @@ def _sid_text(x: str) -> str:
 
 def _sid_binary(digits: str) -> str:
     """Count, authority (6 bytes, big-endian), sub-authorities (4 bytes each, little-endian)."""
+    return let(digits, "digits", _sid_of_digits)
+
+
+def _sid_of_digits(digits: str) -> str:
     count = f"('0x' || substr({digits}, 3, 2))::INTEGER"
     authority = _authority(f"('0x' || substr({digits}, 5, 12))::UBIGINT")
     subs = (

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from airflow_provider_idm.configuration.enums import FormatName, PropertyType
 from airflow_provider_idm.synchronization.prepare.convert import binary, dates, names, numbers
+from airflow_provider_idm.synchronization.prepare.convert.let import let
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,11 +28,18 @@ _INTEGERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """A conversion step: its expression (None: as is), what it expects, and the types that its results fit."""
+    """A conversion step.
+
+    :param step: its expression; None: as is.
+    :param expected: what it expects.
+    :param fits: the types that its results fit.
+    :param longest: code points that its results have at most; None: as many as there are.
+    """
 
     step: Step | None
     expected: str
     fits: frozenset[PropertyType] = frozenset()
+    longest: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +61,24 @@ class Conversion:
         :param x: the expression of a source text (NULL in, NULL out).
         :param nul: whether texts may hold NUL characters, which no value can.
         """
-        value = x
-        for number, step in enumerate(self.steps):
-            value = f"CASE WHEN {value} = '' THEN '' ELSE {step(value)} END" if number else step(value)
+        value = self.steps[0](x) if self.steps else x
+        for step in self.steps[1:]:
+            value = let(value, "read", partial(_unless_empty, step))
         guards = [f"NOT contains({x}, chr(0))"] if nul else []
-        if self.max_length is not None:
-            # bytes are quickly counted, and never fewer than code points
-            guards.append(f"(strlen({value}) <= {self.max_length} OR length({value}) <= {self.max_length})")
+        if self.max_length is not None and value != x:
+            value = let(value, "value", self._guarded)
+        elif self.max_length is not None:
+            value = self._guarded(value)
         return f"CASE WHEN {' AND '.join(guards)} THEN {value} END" if guards else value
+
+    def _guarded(self, value: str) -> str:
+        # bytes are quickly counted, and never fewer than code points
+        fits = f"strlen({value}) <= {self.max_length} OR length({value}) <= {self.max_length}"
+        return f"CASE WHEN {fits} THEN {value} END"
+
+
+def _unless_empty(step: Step, value: str) -> str:
+    return f"CASE WHEN {value} = '' THEN '' ELSE {step(value)} END"
 
 
 def conversion_of(
@@ -69,29 +88,33 @@ def conversion_of(
 
     :param find_property: finds the property that a ``Bit`` format reads.
     """
-    kind = _of_type(mapped.type)
-    column = mapped.connection_column
-    if mapped.format is None:
-        steps = [kind.step]
-    elif mapped.format.name is FormatName.BIT:
-        of = find_property(mapped.format.bit_property or "")
-        source, column = conversion_of(of, find_property)
-        bit = mapped.format.bit or 0
-        integer = _of_type(PropertyType.INT64).step
-        # what is no number is reported once, by the property itself
-        steps = [*source.steps, integer if of.type not in _INTEGERS else None, lambda x: numbers.bit(x, bit)]
-        own = Conversion(tuple(s for s in steps if s), source.expected, None)
-        return Conversion(
-            (lambda x: f"coalesce({own.expression(x, nul=False)}, '')",), own.expected, None
-        ), column
-    else:
+    if mapped.format is not None and mapped.format.name is FormatName.BIT:
+        return _bit_of(find_property(mapped.format.bit_property or ""), mapped.format.bit or 0, find_property)
+    kinds = [_of_type(mapped.type)]
+    if mapped.format is not None:
         written = _of_format(mapped.format)
-        steps = [written.step, kind.step if mapped.type not in written.fits else None]
-        kind = _Kind(None, written.expected)
-    expected = kind.expected
-    if mapped.max_length is not None:
-        expected += f", at most {mapped.max_length} characters"
-    return Conversion(tuple(s for s in steps if s), expected, mapped.max_length), column
+        kinds = [written] if mapped.type in written.fits else [written, *kinds]
+    steps = tuple(kind.step for kind in kinds if kind.step)
+    longest = next((kind.longest for kind in reversed(kinds) if kind.step), None)
+    expected, max_length = kinds[0].expected, mapped.max_length
+    if max_length is not None and longest is not None and longest <= max_length:
+        max_length = None
+    if max_length is not None:
+        expected += f", at most {max_length} characters"
+    return Conversion(steps, expected, max_length), mapped.connection_column
+
+
+def _bit_of(
+    of: MappedProperty, bit: int, find_property: Callable[[str], MappedProperty]
+) -> tuple[Conversion, str | None]:
+    source, column = conversion_of(of, find_property)
+    integer = _of_type(PropertyType.INT64).step
+    # what is no number is reported once, by the property itself
+    steps = [*source.steps, integer if of.type not in _INTEGERS else None, lambda x: numbers.bit(x, bit)]
+    own = Conversion(tuple(s for s in steps if s), source.expected, None)
+    return Conversion(
+        (lambda x: f"coalesce({own.expression(x, nul=False)}, '')",), own.expected, None
+    ), column
 
 
 def _integer(name: str) -> Step:
@@ -100,41 +123,42 @@ def _integer(name: str) -> Step:
 
 def _of_type(type_: PropertyType) -> _Kind:
     if type_ in _INTEGERS:
-        name = _INTEGERS[type_]
-        low, high = numbers.RANGES[name]
-        return _Kind(_integer(name), f"{name}: a whole number from {low} to {high}")
+        return _of_range(_INTEGERS[type_])
     return _TYPES.get(type_, _TEXT)
+
+
+def _of_range(name: str) -> _Kind:
+    low, high = numbers.RANGES[name]
+    wider = {t for t, n in _INTEGERS.items() if numbers.RANGES[n][0] <= low and numbers.RANGES[n][1] >= high}
+    expected = f"{name}: a whole number from {low} to {high}"
+    return _Kind(_integer(name), expected, frozenset(wider), max(len(str(low)), len(str(high))))
 
 
 def _of_format(format_: Format) -> _Kind:
     name = format_.name.value
-    if name in numbers.RANGES:
-        low, high = numbers.RANGES[name]
-        wider = {
-            t for t, n in _INTEGERS.items() if numbers.RANGES[n][0] <= low and numbers.RANGES[n][1] >= high
-        }
-        expected = f"{name}: a whole number from {low} to {high}"
-        return _Kind(_integer(name), expected, frozenset(wider) | _TEXTUAL)
-    kind = _FORMATS.get(format_.name, _TEXT)
-    return _Kind(kind.step, kind.expected, kind.fits | _TEXTUAL)
+    kind = _of_range(name) if name in numbers.RANGES else _FORMATS.get(format_.name, _TEXT)
+    return replace(kind, fits=kind.fits | _TEXTUAL)
 
 
 _TEXTUAL: Final = frozenset({PropertyType.STRING, PropertyType.FOREIGN_KEY})
 _BINARIES: Final = frozenset({PropertyType.BYTES, PropertyType.BINARY})
+_MOMENT: Final = 14
 _TEXT: Final = _Kind(None, "a text without NUL characters")
-_BOOL: Final = _Kind(numbers.boolean, "Bool: true, false, yes, no, 1 or 0", frozenset({PropertyType.BOOL}))
+_BOOL: Final = _Kind(numbers.boolean, "Bool: true, false, yes, no, 1 or 0", frozenset({PropertyType.BOOL}), 1)
 _DOUBLE: Final = _Kind(
-    numbers.double, "Double: a number with a decimal point", frozenset({PropertyType.DOUBLE})
+    numbers.double, "Double: a number with a decimal point", frozenset({PropertyType.DOUBLE}), 24
 )
 _DATE_TIME: Final = _Kind(
     dates.date_time,
     "DateTime: ISO 8601, yyyy-MM-dd HH:mm:ss or generalized time",
     frozenset({PropertyType.DATE_TIME}),
+    _MOMENT,
 )
 _GUID: Final = _Kind(
     binary.guid,
     "Guid: 32 hexadecimal digits, with or without dashes and braces, or 16 bytes as base64 or 0x hexadecimal",
     frozenset({PropertyType.GUID}),
+    32,
 )
 _BYTES: Final = _Kind(binary.bytes_, "bytes as base64, or as hexadecimal digits after 0x", _BINARIES)
 
@@ -152,9 +176,11 @@ _FORMATS: Final = {
     FormatName.BOOL: _BOOL,
     FormatName.DOUBLE: _DOUBLE,
     FormatName.DATE_TIME: _DATE_TIME,
-    FormatName.DATE: _Kind(dates.date, "Date: yyyy-MM-dd or yyyyMMdd", frozenset({PropertyType.DATE_TIME})),
+    FormatName.DATE: _Kind(
+        dates.date, "Date: yyyy-MM-dd or yyyyMMdd", frozenset({PropertyType.DATE_TIME}), _MOMENT
+    ),
     FormatName.DATE_1601: _Kind(
-        dates.date_1601, "1601Date: 100-ns ticks since 1601", frozenset({PropertyType.DATE_TIME})
+        dates.date_1601, "1601Date: 100-ns ticks since 1601", frozenset({PropertyType.DATE_TIME}), _MOMENT
     ),
     FormatName.GUID: _GUID,
     FormatName.BYTES: _BYTES,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from airflow_provider_idm.synchronization.prepare.convert.let import let
+
 _TIME: Final = r"([01]\d|2[0-3])"
 _SIXTY: Final = r"([0-5]\d)"
 _FRACTION: Final = r"(?:[.,]\d+)?"
@@ -38,9 +40,7 @@ def date_time(x: str) -> str:
 
 def date(x: str) -> str:
     """``yyyy-MM-dd``, ``yyyy/MM/dd`` or ``yyyyMMdd``, alone or at midnight."""
-    names = ", ".join(f"'{n}'" for n in ("y", "m1", "d1", "m2", "d2", "m3", "d3"))
-    parts = f"regexp_extract({x}, '^{_DATE}$', [{names}])"
-    day = f"{parts}.y || '-' || {parts}.m1 || {parts}.m2 || {parts}.m3 || '-' || {parts}.d1 || {parts}.d2 || {parts}.d3"
+    day = rf"regexp_replace({x}, '^{_DATE}$', '\1-\2\4\6-\3\5\7')"
     return (
         f"CASE WHEN regexp_full_match({x}, '{_DATE}') THEN {_canonical(f'TRY_CAST({day} AS TIMESTAMP)')} END"
     )
@@ -73,38 +73,28 @@ def _common(x: str) -> str:
 
 def _moment(x: str, pattern: str) -> str:
     names = ", ".join(f"'{n}'" for n in _PARTS)
-    parts = f"regexp_extract({x}, '^{pattern}$', [{names}])"
+    return let(f"regexp_extract({x}, '^{pattern}$', [{names}])", "parts", _moment_of)
 
+
+def _moment_of(parts: str) -> str:
     def part(name: str) -> str:
         return f"coalesce(nullif({parts}.{name}, ''), '00')"
 
-    written = " || ".join(
-        [
-            f"{parts}.y",
-            "'-'",
-            f"{parts}.mo",
-            "'-'",
-            f"{parts}.d",
-            "' '",
-            part("h"),
-            "':'",
-            part("mi"),
-            "':'",
-            part("s"),
-        ]
-    )
+    day = f"{parts}.y || '-' || {parts}.mo || '-' || {parts}.d"
+    time = f"{part('h')} || ':' || {part('mi')} || ':' || {part('s')}"
     zone = f"{parts}.z"
     hours = f"TRY_CAST(substr({zone}, 2, 2) AS INTEGER)"
     minutes = f"coalesce(TRY_CAST(substr(replace({zone}, ':', ''), 4, 2) AS INTEGER), 0)"
-    offset = (
-        f"CASE WHEN {zone}[1] = '+' THEN {hours} * 60 + {minutes} "
-        f"WHEN {zone}[1] = '-' THEN -({hours} * 60 + {minutes}) ELSE 0 END"
-    )
-    return _canonical(f"TRY_CAST({written} AS TIMESTAMP) - to_minutes({offset})")
+    offset = f"CASE {zone}[1] WHEN '+' THEN 1 WHEN '-' THEN -1 END * ({hours} * 60 + {minutes})"
+    return _canonical(f"TRY_CAST({day} || ' ' || {time} AS TIMESTAMP) - to_minutes(coalesce({offset}, 0))")
 
 
 def _canonical(moment: str) -> str:
-    return (
-        f"CASE WHEN ({moment}) >= TIMESTAMP '0001-01-01' AND ({moment}) < TIMESTAMP '10000-01-01' "
-        f"THEN lpad(year({moment})::VARCHAR, 4, '0') || strftime({moment}, '%m%d%H%M%S') END"
+    return let(
+        moment,
+        "moment",
+        lambda m: (
+            f"CASE WHEN {m} >= TIMESTAMP '0001-01-01' AND {m} < TIMESTAMP '10000-01-01' "
+            f"THEN lpad(year({m})::VARCHAR, 4, '0') || strftime({m}, '%m%d%H%M%S') END"
+        ),
     )

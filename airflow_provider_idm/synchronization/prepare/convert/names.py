@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from airflow_provider_idm.synchronization.prepare.convert.let import let
+
 _TYPE: Final = r"\s*(?:[A-Za-z][A-Za-z0-9-]*|\d+(?:\.\d+)*)\s*=\s*"
 _ESCAPED: Final = r"\\[0-9A-Fa-f]{2}|\\[^0-9A-Fa-f]"
 _QUOTED: Final = rf'"(?:[^\\"]|{_ESCAPED})*"'
@@ -17,14 +19,17 @@ def rdn(x: str) -> str:
 
     An escape is a backslash before a character or before two hexadecimal digits, which are a byte of UTF-8.
     """
-    value = f"regexp_extract({x}, '^{_TYPE}{_VALUE}{_REST}$', 1)"
-    # spaces around an unquoted value do not belong to it, unless the last one is escaped
-    bare = rf"regexp_replace({value}, '(^|[^\\])\s+$', '\1')"
-    inner = f"CASE WHEN {value}[1] = '\"' THEN {value}[2:-2] ELSE {bare} END"
+    value = let(f"regexp_extract({x}, '^{_TYPE}{_VALUE}{_REST}$', 1)", "value", _bare)
     return (
         f"CASE WHEN regexp_full_match({x}, '{_TYPE}{_VALUE}{_REST}') THEN "
-        f"CASE WHEN contains({x}, '\\') THEN {_unescape(inner)} ELSE {inner} END END"
+        f"CASE WHEN contains({x}, '\\') THEN {_unescape(value)} ELSE {value} END END"
     )
+
+
+def _bare(value: str) -> str:
+    # spaces around an unquoted value do not belong to it, unless the last one is escaped
+    stripped = rf"regexp_replace({value}, '(^|[^\\])\s+$', '\1')"
+    return f"CASE WHEN {value}[1] = '\"' THEN {value}[2:-2] ELSE {stripped} END"
 
 
 def _unescape(value: str) -> str:
