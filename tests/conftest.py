@@ -35,8 +35,15 @@ settings.register_profile("fast", max_examples=3, phases=[Phase.explicit, Phase.
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 DATABASES = ("sqlite", "postgresql")
-TOGETHER = ("tests/system/", "tests/executors/", "tests/export/ldap/test_directory.py")
-"""What runs in one process of a parallel test run: it shares a server that is slow to start."""
+TOGETHER = (
+    "tests/system/",
+    "tests/executors/",
+    "tests/airflow/test_lineage.py",
+    "tests/export/ldap/test_directory.py",
+    "tests/test_readme.py",
+    "tests/test_safeguards_documentation.py",
+)
+"""What runs in one process of a parallel test run: it shares something that is slow to make, such as a server."""
 
 
 class Together(LoadScopeScheduling):
