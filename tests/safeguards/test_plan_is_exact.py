@@ -51,7 +51,7 @@ def test_a_plan_is_what_is_applied_row_for_row(databases: Databases, tmp_path: P
     shape = SHAPES[name]
     drawn = st.one_of(*(scenarios(shape, limited=limited) for limited in (False, True, True)))
 
-    @settings(max_examples=3 if SHORT else EXAMPLES)
+    @settings(max_examples=2 if SHORT else EXAMPLES)
     @given(drawn, st.sampled_from([False, False, False, True]))
     def plays(scenario: Scenario, prepared: bool) -> None:
         play(databases, tmp_path, shape, scenario, prepared=prepared)

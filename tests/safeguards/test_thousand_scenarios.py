@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.conftest import Databases
 
 CONNECTORS = 3
-"""With each of the four shapes; one of the three has thresholds."""
+"""With each of the four shapes; of the three one has thresholds, and the files of another one go through prepare."""
 SIDE_BY_SIDE = 84
 
 
@@ -35,7 +35,8 @@ def test_plans_are_what_is_applied(databases: Databases, tmp_path: Path, name: s
     scenario = draw(scenarios(shape, limited=number == 1), 40, number)[-1]
     drawn = draw(contents(shape, scenario), SIDE_BY_SIDE, number)
 
-    played = play(databases, tmp_path, shape, together(shape, scenario, drawn), prepared=False, plans=1)
+    merged = together(shape, scenario, drawn)
+    played = play(databases, tmp_path, shape, merged, prepared=number == 2, plans=1)
 
     assert len({key[:2] for key in played.keys_seen}) == SIDE_BY_SIDE
 
