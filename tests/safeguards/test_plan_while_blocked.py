@@ -149,7 +149,14 @@ def gone(numbers: range, parents: int = 0) -> dict:
 def test_links_without_a_mapping_that_went_are_stored_no_more(unmapped: Harness) -> None:
     """Of 18 links six go with their persons; then four of twelve are 33 %, of eighteen they would be 22 %."""
     try:
-        assert unmapped.synchronize(batch=unmapped.publish(gone(range(6)), "Complete")).state == "completed"
+        first = unmapped.publish(gone(range(6)), "Complete")
+        with unmapped.plan(first) as plan:
+            told_of = plan.result.warnings
+        result = unmapped.synchronize(batch=first)
+        assert (result.state, result.warnings) == ("completed", told_of)
+        assert (
+            "Person_Organization loses 6 of its links all the same: a resource at their end goes" in told_of
+        )
         unmapped.limit(limits("Connector", {"MaxLinkPercentageDeletedLines": "30"}))
         result = unmapped.synchronize(batch=unmapped.publish(gone(range(6), 4), "Complete"))
         assert [(t.stored, round(t.actual or 0, 2)) for t in result.thresholds] == [(12, 33.33)]

@@ -103,7 +103,7 @@ class BatchRun:
             difference = build_difference(stored, self.layout, manifest, files, self.standing.counts)
             reports = self.folder / "reports"
             warnings = write_reports(difference, reports, self.folder.parent, orphans=request.orphans)
-            warnings += about_unmapped(self.layout.catalogue)
+            warnings += about_unmapped(self.layout.catalogue, difference.lost_links)
             warnings += about_given_up(self.step, self.standing.state.blocked_batch)
             result = self._result(difference, tuple(warnings))
             # The gate: what is decided here is decided before anything is written.

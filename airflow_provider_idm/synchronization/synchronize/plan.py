@@ -233,7 +233,7 @@ class _Comparison:
             exceeded = self._exceeded(request, difference, counts, applied)
             blocks = exceeded and not (request.force and is_last)
             planned = _result(request, step, difference, exceeded if blocks else ())
-            planned = replace(planned, warnings=self._remarks(step, () if blocks else exceeded))
+            planned = replace(planned, warnings=self._remarks(step, difference, () if blocks else exceeded))
             result = result.followed_by(planned) if result else planned
             if blocks:
                 return _behind(result, steps[number + 1 :]), manifest
@@ -257,10 +257,12 @@ class _Comparison:
             rolling=request.rolling or remembered_window(state.options),
         )
 
-    def _remarks(self, step: Step, waived: tuple[ExceededThreshold, ...]) -> tuple[str, ...]:
+    def _remarks(
+        self, step: Step, difference: Difference, waived: tuple[ExceededThreshold, ...]
+    ) -> tuple[str, ...]:
         """Return what a synchronization would warn of, but for the files that it would write."""
         return (
-            *about_unmapped(self.layout.catalogue),
+            *about_unmapped(self.layout.catalogue, difference.lost_links),
             *about_given_up(step, self.standing.state.blocked_batch),
             *about_consent("forced", waived),
         )

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from airflow_provider_idm.repository.catalogue import Catalogue
 from airflow_provider_idm.synchronization.synchronize.queue import Step
 from airflow_provider_idm.synchronization.synchronize.result import ExceededThreshold
 
 
-def about_unmapped(catalogue: Catalogue) -> list[str]:
-    """Name what is stored of the connector and has no mapping any more."""
+def about_unmapped(catalogue: Catalogue, lost_links: Mapping[int, int]) -> list[str]:
+    """Name what is stored of the connector and has no mapping any more, and what goes of it all the same.
+
+    :param lost_links: how many links go with their resources, by the association's number; no change tells of them.
+    """
     names = [*catalogue.unmapped_entity_types, *(a.identifier for a in catalogue.others)]
-    return [f"{name} has no mapping any more: what is stored of it stays as it is" for name in names]
+    lost = [(a.identifier, number) for a in catalogue.others if (number := lost_links.get(a.id, 0))]
+    return [
+        *(f"{name} has no mapping any more: what is stored of it stays as it is" for name in names),
+        *(
+            f"{name} loses {number:,} of its links all the same: a resource at their end goes"
+            for name, number in lost
+        ),
+    ]
 
 
 def about_given_up(step: Step, blocked: str | None) -> list[str]:
