@@ -131,9 +131,8 @@ class Storage:
                 self.fs.invalidate_cache(path)
                 entries = self.fs.ls(path, detail=False)
             except (FileNotFoundError, NotADirectoryError) as error:
-                if _is_place_missing(
-                    error
-                ):  # the bucket, that is: an empty exchange would have nothing to do
+                # an exchange that is empty has nothing to do; one whose bucket is gone must say so
+                if _is_place_missing(error):
                     raise
                 return []
         listed = (str(entry).rstrip("/").rpartition("/")[2] for entry in entries)
