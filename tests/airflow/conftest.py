@@ -23,6 +23,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import sqlalchemy as sa
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
@@ -146,11 +147,26 @@ def migrated() -> AirflowHome:
 
 @pytest.fixture
 def airflow_home(migrated: AirflowHome) -> Iterator[AirflowHome]:
-    """An Airflow home without DAG files and without a repository."""
+    """An Airflow home without DAGs and without a repository."""
     yield migrated
     for folder in (migrated.dags, migrated.home / "idm"):
         shutil.rmtree(folder, ignore_errors=True)
     migrated.dags.mkdir()
+    if "airflow.models.dagrun" in sys.modules:
+        _forget_dags()
+
+
+def _forget_dags() -> None:
+    """Remove the test's DAGs from the metadata database: before 3.3, Airflow tests a DAG as it was first stored."""
+    from airflow.api.common.delete_dag import delete_dag
+    from airflow.models.dag import DagModel
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        session.execute(sa.delete(TaskInstance))  # those of a run that was broken off would keep their DAG
+        for dag_id in session.scalars(sa.select(DagModel.dag_id)).all():
+            delete_dag(dag_id, session=session)
 
 
 @pytest.fixture
