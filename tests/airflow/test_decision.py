@@ -368,12 +368,10 @@ def test_a_run_without_a_scheduler_fails_at_once(
 
 
 def test_before_airflow_3_3_a_task_waits_with_a_trigger(monkeypatch: pytest.MonkeyPatch) -> None:
-    from airflow.sdk.exceptions import TaskDeferred
-
     monkeypatch.setattr(question, "TaskAwaitingInput", None)
     task = SynchronizeTaskOperator(task_id="s", connector="HR")
 
-    with pytest.raises(TaskDeferred) as caught:
+    with pytest.raises(airflow_exceptions.TaskDeferred) as caught:
         question.wait(
             task, UUID(int=7), "0" * 64, method="resume", kwargs={"batch": "b"}, timeout=timedelta(minutes=1)
         )

@@ -350,13 +350,14 @@ def test_a_connection_that_leads_to_no_database(
 def test_a_provider_that_this_package_has_an_extra_for_is_named(
     airflow_home: AirflowHome, connection: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airflow.sdk import Connection
+    from airflow.sdk import BaseHook
 
-    def get_hook(self: Connection, **_: Any) -> Any:
+    def get_hook(*_: Any, **__: Any) -> Any:
         raise ImportError("No module named 'airflow.providers.postgres'")
 
-    monkeypatch.setattr(Connection, "get_hook", get_hook)
     connection("other_db", conn_type="postgres")
+    kind = type(BaseHook.get_connection("other_db"))  # Airflow 3.1 has another one outside of a task
+    monkeypatch.setattr(kind, "get_hook", get_hook)
 
     with pytest.raises(ExportError) as caught, AirflowDatabase("other_db").open():
         pass
