@@ -103,9 +103,11 @@ class AirflowHome:
         from airflow.models.xcom import XComModel
         from airflow.utils.session import create_session
 
-        done = dag.test(**arguments)
-        os.environ.pop("_AIRFLOW_PARSING_CONTEXT_DAG_ID", None)  # Airflow 3.1 leaves them behind
-        os.environ.pop("_AIRFLOW_PARSING_CONTEXT_TASK_ID", None)
+        try:
+            done = dag.test(**arguments)
+        finally:
+            os.environ.pop("_AIRFLOW_PARSING_CONTEXT_DAG_ID", None)  # Airflow 3.1 leaves them behind
+            os.environ.pop("_AIRFLOW_PARSING_CONTEXT_TASK_ID", None)
         with create_session() as session:
             tasks = done.get_task_instances(session=session)
             states = {task.task_id: str(getattr(task.state, "value", task.state)) for task in tasks}

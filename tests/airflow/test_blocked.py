@@ -195,7 +195,8 @@ def test_a_synchronize_whose_prepare_was_skipped_applies_no_other_batch(
     """Given a batch that is pending and an exchange which says, wrongly by now, that the connector is blocked."""
     assert desk.run("Complete", THREE).state == "success"
     desk.deliver(THREE + "4,Björk,2023-01-01,1\n")
-    assert desk.home.run(desk.home.load(PREPARE_ONLY.format(mode="Complete", more="")).dag).state == "success"
+    prepare = desk.home.load(PREPARE_ONLY.format(mode="Complete", more=""), "own.py").dag
+    assert desk.home.run(prepare).state == "success"
     pending = desk.channel.manifests()[-1].batch
     desk.channel.write_state(ConnectorState("blocked", datetime.now(UTC), pending))
     capfd.readouterr()
@@ -253,7 +254,7 @@ from airflow_provider_idm.operators.prepare_synchronization import PrepareSynchr
 
 with DAG("prepare_only", schedule=None, start_date=datetime(2020, 1, 1)) as dag:
     PrepareSynchronizationTaskOperator(
-        task_id="prepare", connector="HR", synchronization_mode="{mode}", configuration=__file__[:-11] + "conf" {more}
+        task_id="prepare", connector="HR", synchronization_mode="{mode}", configuration=__file__[:-6] + "conf" {more}
     )
 """
 
@@ -262,7 +263,7 @@ def test_without_being_asked_an_incremental_is_skipped_and_a_complete_is_not(des
     desk.block()
 
     def prepare(mode: str, more: str = "") -> str:
-        dag = desk.home.load(PREPARE_ONLY.format(mode=mode, more=more)).dag
+        dag = desk.home.load(PREPARE_ONLY.format(mode=mode, more=more), "own.py").dag
         return desk.home.run(dag).states["prepare"]
 
     assert prepare("Incremental") == "skipped"
