@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, timezone
+from airflow.utils.types import DagRunType
 
 from airflow_provider_idm.configuration.names import dag_id
 from airflow_provider_idm.configuration.writing import job_xml
@@ -79,8 +79,11 @@ def _run_types(job: Job) -> dict[str, Any]:
 
 
 def _can_deny_users(job: Job) -> bool:
-    """Tell whether Airflow can refuse manual runs: since 3.3, and only of a DAG that has a schedule."""
-    return job.cron is not None and "allowed_run_types" in inspect.signature(DAG.__init__).parameters
+    """Tell whether Airflow can refuse users, and only them: since 3.3, and only a DAG that has a schedule.
+
+    Airflow 3.2 could refuse manual runs, but would take those that a ``TriggerDagRunOperator`` starts for such.
+    """
+    return job.cron is not None and set(_WITHOUT_USERS) <= {kind.value for kind in DagRunType}
 
 
 def _documentation(job: Job) -> str:
