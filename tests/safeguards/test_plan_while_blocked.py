@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from tests.oracle.harness import Harness, expected_snapshot
 from tests.oracle.model import difference
 from tests.oracle.thresholds import told
 from tests.safeguards.blocks import LIMITS, block, everything, model_after, state_row, too_much, within
-from tests.safeguards.sources import COMPANY, SMALL, Size, changed, content, limits, without
+from tests.safeguards.sources import COMPANY, SMALL, content, limits
 
 if TYPE_CHECKING:
     from tests.safeguards.conftest import MakeFilled
@@ -122,79 +121,6 @@ def test_backwards_is_remembered_for_the_decision(harness: Harness) -> None:
     assert harness.synchronize(batch=batch, allow_backwards=True).state == "blocked"
     assert harness.resume().state == "completed"
     assert harness.snapshot() == expected_snapshot(model_after())
-
-
-# ------------------------------------------------------------------------------------------- without a mapping
-
-LEFT = replace(COMPANY, associations=COMPANY.associations[1:])
-"""The same connector, persons' organizations having no mapping any more."""
-SIZE = Size(20, 20, 10, 8)
-
-
-@pytest.fixture
-def unmapped(make_filled: MakeFilled) -> Harness:
-    filled = make_filled(size=SIZE)
-    shape = LEFT.with_thresholds(limits("Connector", {"MaxLinkPercentageDeletedLines": "40"}))
-    return Harness(shape, filled.url, filled.folder / "unmapped")
-
-
-def gone(numbers: range, parents: int = 0) -> dict:
-    files = without(
-        changed(SIZE, "Deleted", {"Organization_Parent": parents}), "Person", {f"p{n:05}" for n in numbers}
-    )
-    del files["Person_Organization"]
-    return files
-
-
-def test_links_without_a_mapping_that_went_are_stored_no_more(unmapped: Harness) -> None:
-    """Of 18 links six go with their persons; then four of twelve are 33 %, of eighteen they would be 22 %."""
-    try:
-        first = unmapped.publish(gone(range(6)), "Complete")
-        with unmapped.plan(first) as plan:
-            told_of = plan.result.warnings
-        result = unmapped.synchronize(batch=first)
-        assert (result.state, result.warnings) == ("completed", told_of)
-        assert (
-            "Person_Organization loses 6 of its links all the same: a resource at their end goes" in told_of
-        )
-        unmapped.limit(limits("Connector", {"MaxLinkPercentageDeletedLines": "30"}))
-        result = unmapped.synchronize(batch=unmapped.publish(gone(range(6), 4), "Complete"))
-        assert [(t.stored, round(t.actual or 0, 2)) for t in result.thresholds] == [(12, 33.33)]
-    finally:
-        unmapped.close()
-
-
-def test_several_batches_without_a_mapping_are_planned_as_they_are_applied(unmapped: Harness) -> None:
-    """The first one takes six of eighteen links with it; what the second one takes is 25 % of what is left."""
-    unmapped.limit(
-        limits("Connector", {"MaxLinkPercentageDeletedLines": "34", "MaximumLinkDeletedLines": "8"})
-    )
-    try:
-        complete = unmapped.publish(gone(range(0)), "Complete")
-        with unmapped.plan(complete) as plan:
-            told_of = plan.result.warnings
-        assert told_of == unmapped.synchronize(batch=complete).warnings
-        assert told_of == (
-            "Person_Organization has no mapping any more: what is stored of it stays as it is",
-        )
-        former, limited = gone(range(0)), []
-        for files in (gone(range(6)), gone(range(9)), gone(range(9), 4)):
-            limited.append(unmapped.publish(difference(LEFT, former, files), "Incremental"))
-            former = files
-        with unmapped.plan() as plan:
-            planned = plan.result
-        result = unmapped.synchronize()
-        assert [(b.id, b.state) for b in result.batches] == [
-            (limited[0], "applied"),
-            (limited[1], "applied"),
-            (limited[2], "blocked"),
-        ]
-        assert [b.id for b in planned.batches] == limited
-        assert [(t.name, t.stored) for t in result.thresholds] == [("MaxLinkPercentageDeletedLines", 9)]
-        assert told(planned.thresholds) == told(result.thresholds)
-        assert planned.state == result.state
-    finally:
-        unmapped.close()
 
 
 def test_content_is_what_is_planned_against(harness: Harness) -> None:

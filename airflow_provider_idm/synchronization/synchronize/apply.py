@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection, CursorResult, Table, case, delete, null, or_, select, tuple_, update
+from sqlalchemy import (
+    Connection,
+    CursorResult,
+    Table,
+    case,
+    delete,
+    func,
+    null,
+    or_,
+    select,
+    tuple_,
+    union_all,
+    update,
+)
+from sqlalchemy.sql import FromClause
 from sqlalchemy.sql.dml import Delete, Update
 
 from airflow_provider_idm.errors import ConcurrentChangeError
@@ -47,17 +60,16 @@ class Applier:
         self._now = now
         self._history = HistoryKeeper(connection, tables, effective_date, wanted=history)
 
-    def apply(self, staged: Staged, unmapped: Iterable[StoredAssociation]) -> None:
-        """Apply all of it.
-
-        :param unmapped: associations without a mapping: untouched, but for what points at deleted resources.
-        """
+    def apply(self, staged: Staged) -> None:
+        """Apply all of it."""
         for association in staged.associations:
             self._delete_links(association)
-        gone = [e.deleted.table for e in staged.entity_types if e.deleted]
-        if gone:
-            for other in unmapped:
-                self._clear_unmapped(other, gone)
+        if staged.lost_links:
+            gone = union_all(
+                *(select(e.deleted.table.c.Id) for e in staged.entity_types if e.deleted)
+            ).subquery()
+            for other, lost in staged.lost_links.items():
+                self._lose_links(other, lost, gone)
         for entity_type in staged.entity_types:
             self._change_resources(entity_type)
         for entity_type in staged.entity_types:
@@ -126,31 +138,36 @@ class Applier:
             self._execute(statement, staged.forgotten, rows)
         self._insert(staged.remembered, rows)
 
-    def _clear_unmapped(self, other: StoredAssociation, gone: Iterable[Table]) -> None:
+    def _lose_links(self, other: StoredAssociation, lost: int, gone: FromClause) -> None:
+        """Delete an association's links with the resources that go, or clear the references that make them.
+
+        :param lost: how many there must be.
+        """
         links, resources = self._tables.resource_links, self._tables.resources
-        for table in gone:
-            ids = select(table.c.Id)
+        ids = select(gone.c.Id)
+        references = [
+            (resources.c[navigation], entity_type)
+            for navigation, entity_type in (
+                (other.navigation1, other.entity_type1),
+                (other.navigation2, other.entity_type2),
+            )
+            if navigation
+        ]
+        if not references:
             among = (links.c.Type == other.id, or_(links.c.R1_Id.in_(ids), links.c.R2_Id.in_(ids)))
             self._history.links(*among)
-            gone_links = self._connection.execute(delete(links).where(*among)).rowcount
-            for entity_type, navigation in (
-                (other.entity_type1, other.navigation1),
-                (other.entity_type2, other.navigation2),
-            ):
-                if navigation:
-                    column = resources.c[navigation]
-                    self._history.referring(navigation, ids, entity_type)
-                    cleared = self._connection.execute(
-                        update(resources)
-                        .where(resources.c.Type == entity_type, column.in_(ids))
-                        .values({column: null(), "WhenChanged": self._now, "ValidFrom": self._effective_date})
-                    ).rowcount
-                    gone_links += cleared if navigation == (other.navigation1 or other.navigation2) else 0
-            associations = self._tables.entity_associations
+            self._check(links, lost, self._connection.execute(delete(links).where(*among)).rowcount)
+            return
+        column, entity_type = references[0]
+        held = (column.is_not(None), or_(column.in_(ids), resources.c.Id.in_(ids)))
+        counted = select(func.count()).select_from(resources).where(resources.c.Type == entity_type, *held)
+        self._check(resources, lost, self._connection.scalar(counted))
+        for column, entity_type in references:
+            self._history.referring(column, ids, entity_type)
             self._connection.execute(
-                update(associations)
-                .where(associations.c.Id == other.id)
-                .values(Links=associations.c.Links - gone_links)
+                update(resources)
+                .where(resources.c.Type == entity_type, column.in_(ids))
+                .values({column: null(), "WhenChanged": self._now, "ValidFrom": self._effective_date})
             )
 
     def _insert(self, rows: Gathered | None, table: Table) -> None:
@@ -159,9 +176,12 @@ class Applier:
 
     def _execute(self, statement: Update | Delete, staged: StagedRows, table: Table) -> None:
         result = self._connection.execute(statement)
-        touched = result.rowcount if isinstance(result, CursorResult) else -1
-        if touched != staged.rows:
+        self._check(table, staged.rows, result.rowcount if isinstance(result, CursorResult) else -1)
+
+    @staticmethod
+    def _check(table: Table, expected: int, found: int | None) -> None:
+        if found != expected:
             raise ConcurrentChangeError(
-                f"{table.name} changed while it was compared: {staged.rows} rows were to change, {touched} were found; "
+                f"{table.name} changed while it was compared: {expected} rows were to change, {found} were found; "
                 "nothing was applied. Try again, and look for another program that writes to the repository"
             )

@@ -207,7 +207,7 @@ class BatchRun:
                 now=now,
                 history=request.history,
             )
-            applier.apply(staged, self.layout.catalogue.others)
+            applier.apply(staged)
             for rows, table in kept:
                 session.insert(connection, rows, table)
             record.finish(difference, result, effective, now, consent=consent, approval=self.approval)

@@ -64,6 +64,10 @@ class ChangeSet:
             parts.append(
                 f"SELECT 'link', {name}, op, pk1, pk2, NULL, NULL, NULL FROM ({rows.links(association)})"
             )
+        for other in difference.layout.catalogue.others:
+            if lost := rows.lost_links(other):
+                name = literal(other.identifier)
+                parts.append(f"SELECT 'link', {name}, op, pk1, pk2, NULL, NULL, NULL FROM ({lost})")
         batch = literal(difference.manifest.batch)
         for number, part in enumerate(parts):
             self._duck.execute(

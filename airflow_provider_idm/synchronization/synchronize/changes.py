@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from sqlalchemy import Table
 
 from airflow_provider_idm.engine import identifier, literal
+from airflow_provider_idm.repository.catalogue import StoredAssociation
 from airflow_provider_idm.repository.dialects import BulkSession, Gathered
 from airflow_provider_idm.repository.schema import Tables
 from airflow_provider_idm.synchronization.synchronize.difference import Difference
 from airflow_provider_idm.synchronization.synchronize.layout import AssociationLayout, EntityLayout
-from airflow_provider_idm.synchronization.synchronize.stored import Stored
+from airflow_provider_idm.synchronization.synchronize.stored import LOST_LINKS, Stored
 
 
 class ChangeRows:
@@ -71,6 +72,12 @@ class ChangeRows:
         return f"""SELECT l.op, {association.type} AS type, l.r1, l.r2, a.pk AS pk1, b.pk AS pk2 FROM {changes} l
             LEFT JOIN ({keys[0]}) a ON a.id = l.r1 LEFT JOIN ({keys[1]}) b ON b.id = l.r2"""
 
+    def lost_links(self, other: StoredAssociation) -> str | None:
+        """Return the query for the links that an association without a mapping loses, or None if it loses none."""
+        if other.id not in self._difference.lost_links:
+            return None
+        return f"SELECT 'delete' AS op, type, r1, r2, pk1, pk2 FROM {LOST_LINKS} WHERE type = {other.id}"
+
     def files(self, entity: EntityLayout) -> str | None:
         """Return the query for an entity type's changed files, or None if it has no file properties."""
         parts = []
@@ -123,6 +130,11 @@ class ChangeRowGatherer:
             values = {"R1_Id": self.real("r1"), "R2_Id": self.real("r2"), "R1_PK": "pk1", "R2_PK": "pk2"}
             name, query = f"link_changes_{association.index}", rows.links(association)
             gathered.append(self._part(name, query, tables.resource_link_changes, values))
+        for other in difference.layout.catalogue.others:
+            if lost := rows.lost_links(other):
+                values = {"R1_Id": "r1", "R2_Id": "r2", "R1_PK": "pk1", "R2_PK": "pk2"}
+                name = f"lost_links_{other.id}"
+                gathered.append(self._part(name, lost, tables.resource_link_changes, values))
         return gathered
 
     def _part(self, name: str, query: str, table: Table, values: dict[str, str]) -> tuple[Gathered, Table]:

@@ -22,7 +22,7 @@ from airflow_provider_idm.synchronization.synchronize.layout import (
 )
 from airflow_provider_idm.synchronization.synchronize.result import AssociationCounts, EntityTypeCounts
 from airflow_provider_idm.synchronization.synchronize.source import entity_view, read_clean_file
-from airflow_provider_idm.synchronization.synchronize.stored import Stored
+from airflow_provider_idm.synchronization.synchronize.stored import LOST_LINKS, Stored
 
 if TYPE_CHECKING:
     import duckdb
@@ -46,8 +46,8 @@ class Difference:
 
     :param inserted_ids: how many provisional ids were given (``-1`` downwards).
     :param before: numbers stored before, exact where everything was read.
-    :param before_others: links stored of associations without a mapping; ``lost_links`` those that go with their
-        resources. By association's number.
+    :param before_others: links stored of associations without a mapping, by number; ``lost_links`` how many of them go
+        with their resources, of those that lose any. ``associations`` has the latter, too.
     :param key_maps: the maps of keys made for it, which several associations share.
     :param concerned: associations that the batch concerns at all; only they have change tables.
     """
@@ -125,8 +125,8 @@ def build_difference(
     for association in layout.associations:
         _compare_links(stored, association, difference, files, counts)
     difference.before_others = {n: c for n, c in counts.links.items() if n not in difference.before_links}
-    if any(c.deleted for c in difference.entity_types.values()):
-        difference.lost_links = stored.count_lost_links(layout)
+    if layout.catalogue.others and any(c.deleted for c in difference.entity_types.values()):
+        _find_lost_links(stored, difference)
     return difference
 
 
@@ -190,6 +190,17 @@ def _load_all_links(stored: Stored, association: AssociationLayout, mode: Synchr
         stored.load_links(association)
     stored.load_unresolved(association)
     return count_rows(duck, link)
+
+
+def _find_lost_links(stored: Stored, difference: Difference) -> None:
+    """Find and count the links of associations without a mapping that go with their resources."""
+    stored.load_lost_links(difference.layout)
+    counted = difference.duck.execute(f"SELECT type, count(*) FROM {LOST_LINKS} GROUP BY type")
+    difference.lost_links = dict(counted.fetchall())
+    for other in difference.layout.catalogue.others:
+        if lost := difference.lost_links.get(other.id):
+            unchanged = difference.before_others.get(other.id, 0) - lost
+            difference.associations[other.identifier] = AssociationCounts(deleted=lost, unchanged=unchanged)
 
 
 def _all_keys(difference: Difference, association: AssociationLayout, number: int) -> str:

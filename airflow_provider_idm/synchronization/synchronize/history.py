@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, insert, select
+from sqlalchemy import Column, ColumnElement, Connection, Select, Table, insert, select
 from sqlalchemy import literal as sql_literal
 
 from airflow_provider_idm.repository.schema import Moment, Tables
@@ -37,11 +37,10 @@ class HistoryKeeper:
             resources, self._tables.resources_history, resources.c.Id.in_(ids), resources.c.Type == type_
         )
 
-    def referring(self, column: str, ids: Select[Any], type_: int) -> None:
+    def referring(self, column: Column[Any], ids: Select[Any], type_: int) -> None:
         """Keep the resources of an entity type that refer, in a column, to those that a query names."""
         resources = self._tables.resources
-        refers = resources.c[column].in_(ids)
-        self._keep(resources, self._tables.resources_history, refers, resources.c.Type == type_)
+        self._keep(resources, self._tables.resources_history, column.in_(ids), resources.c.Type == type_)
 
     def links(self, *where: ColumnElement[bool]) -> None:
         """Keep links."""

@@ -10,9 +10,9 @@ from airflow_provider_idm.synchronization.synchronize.result import ExceededThre
 
 
 def about_unmapped(catalogue: Catalogue, lost_links: Mapping[int, int]) -> list[str]:
-    """Name what is stored of the connector and has no mapping any more, and what goes of it all the same.
+    """Name what is stored of the connector and has no mapping any more, and how much goes of it all the same.
 
-    :param lost_links: how many links go with their resources, by the association's number; no change tells of them.
+    :param lost_links: how many links go with their resources, by the association's number.
     """
     names = [*catalogue.unmapped_entity_types, *(a.identifier for a in catalogue.others)]
     lost = [(a.identifier, number) for a in catalogue.others if (number := lost_links.get(a.id, 0))]

@@ -45,7 +45,7 @@ class EntityTypeCounts:
 
 @dataclass(frozen=True, slots=True)
 class AssociationCounts:
-    """Links of one association.
+    """Links of one association; one without a mapping is told of where it loses links with their resources.
 
     :param orphans: of the rows looked at, those of which a side matches no resource, or more than one.
     :param conflicts: of the rows looked at, those that lost a side that holds one link at most to another row.
@@ -185,8 +185,11 @@ class SynchronizeResult:
                 for name, counts in later.entity_types.items()
             },
             associations={
-                name: self.associations.get(name, AssociationCounts()).followed_by(counts)
-                for name, counts in later.associations.items()
+                **self.associations,  # one without a mapping is named by the batch alone that costs it links
+                **{
+                    name: self.associations.get(name, AssociationCounts()).followed_by(counts)
+                    for name, counts in later.associations.items()
+                },
             },
             thresholds=later.thresholds,
             warnings=self.warnings + later.warnings,

@@ -15,7 +15,7 @@ from airflow_provider_idm.engine import identifier
 from airflow_provider_idm.repository.dialects import INCOMING
 from airflow_provider_idm.synchronization.synchronize.difference import Difference
 from airflow_provider_idm.synchronization.synchronize.layout import AssociationLayout, EntityLayout, Layout
-from airflow_provider_idm.synchronization.synchronize.stored import Stored, deleted_resources
+from airflow_provider_idm.synchronization.synchronize.stored import LOST_LINKS, Stored, deleted_resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +94,11 @@ class SimulatedState(Stored):
         states = " UNION ALL ".join(f"SELECT id, pk FROM {_state(e)}" for e in self.layout.entity_types)
         self._make(target, f"SELECT w.id, s.pk FROM ({query}) w JOIN ({states}) s ON s.id = w.id")
 
-    def count_lost_links(self, layout: Layout) -> dict[int, int]:
-        """Count those that are lost now, without those that earlier differences lost: they are not in the copy."""
-        before = self._count_links_of_others(layout, "SELECT id FROM gone")
-        both = f"SELECT id FROM gone UNION ALL {deleted_resources(layout)}"
-        return {n: c - before.get(n, 0) for n, c in self._count_links_of_others(layout, both).items()}
+    def load_lost_links(self, layout: Layout) -> None:
+        """Make ``LOST_LINKS`` of those that no earlier difference lost; these links are not in the copy."""
+        Stored.load_lost_links(self, layout)
+        gone = "SELECT id FROM gone"
+        self.session.duck.execute(f"DELETE FROM {LOST_LINKS} WHERE r1 IN ({gone}) OR r2 IN ({gone})")
 
     def _make(self, table: str, query: str) -> None:
         self.session.duck.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {query}")

@@ -6,6 +6,7 @@ Everything is computed in DuckDB and handed over before the apply begins. Ids of
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from sqlalchemy import Column, Integer, Table
 
 from airflow_provider_idm.engine import count_rows, has_rows, identifier, literal
+from airflow_provider_idm.repository.catalogue import StoredAssociation
 from airflow_provider_idm.repository.dialects import BulkSession, Gathered
 from airflow_provider_idm.repository.schema import Tables
 from airflow_provider_idm.synchronization.synchronize.difference import Difference
@@ -53,10 +55,14 @@ class StagedAssociation:
 
 @dataclass(slots=True)
 class Staged:
-    """Everything the apply needs."""
+    """Everything the apply needs.
+
+    :param lost_links: how many links associations without a mapping lose with the resources that are deleted.
+    """
 
     entity_types: list[StagedEntityType] = field(default_factory=list)
     associations: list[StagedAssociation] = field(default_factory=list)
+    lost_links: Mapping[StoredAssociation, int] = field(default_factory=dict)
 
     @property
     def overwrites(self) -> bool:
@@ -97,6 +103,8 @@ class Stager:
             staged.entity_types.append(self._entity_type(entity))
         for association in self._difference.concerned:
             staged.associations.append(self._association(association))
+        lost = self._difference.lost_links
+        staged.lost_links = {o: lost[o.id] for o in self._difference.layout.catalogue.others if o.id in lost}
         return staged
 
     def real(self, column: str) -> str:

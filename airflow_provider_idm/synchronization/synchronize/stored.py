@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Column, Select, Table, and_, func, or_, select, union_all
+from sqlalchemy import Column, Select, Table, and_, or_, select, union_all
 from sqlalchemy import literal as sql_literal
 from sqlalchemy.sql import FromClause
 
 from airflow_provider_idm.repository.dialects import BulkSession
 from airflow_provider_idm.repository.schema import ID, Tables, text
 from airflow_provider_idm.synchronization.synchronize.layout import AssociationLayout, EntityLayout, Layout
+
+LOST_LINKS: Final = "lost_links"
+"""DuckDB's table of links that go with their resources, their association having no mapping: ``type``, ``r1``, ``r2``,
+``pk1``, ``pk2``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,32 +133,36 @@ class Stored:
         source = wanted.join(resources, resources.c.Id == wanted.c.id)
         self.session.load(select(wanted.c.id, resources.c.PrimaryKey.label("pk")).select_from(source), target)
 
-    def count_lost_links(self, layout: Layout) -> dict[int, int]:
-        """Count the links of associations without a mapping that go with the resources to be deleted, by association."""
-        return self._count_links_of_others(layout, deleted_resources(layout))
+    def load_lost_links(self, layout: Layout) -> None:
+        """Make ``LOST_LINKS``: the links of associations without a mapping that go with the resources to be deleted."""
+        self._load_links_of_others(layout, deleted_resources(layout))
 
-    def _count_links_of_others(self, layout: Layout, query: str) -> dict[int, int]:
-        """Count the links of associations without a mapping that have an end among the ids of a query."""
-        if not layout.catalogue.others:
-            return {}
+    def _load_links_of_others(self, layout: Layout, query: str) -> None:
+        """Make ``LOST_LINKS`` of those that have an end among the ids of a query."""
         ids = select(self.session.push("wanted_ids", query, [Column("id", ID)]).c.id)
         links, resources = self.tables.resource_links, self.tables.resources
         lost = []
         for other in layout.catalogue.others:
-            navigation = other.navigation1 or other.navigation2
             number = sql_literal(other.id).label("type")
+            navigation = other.navigation1 or other.navigation2
             if navigation is None:
                 ends = or_(links.c.R1_Id.in_(ids), links.c.R2_Id.in_(ids))
-                lost.append(select(number).where(links.c.Type == other.id, ends))
+                pair = (links.c.R1_Id.label("r1"), links.c.R2_Id.label("r2"))
+                lost.append(select(number, *pair).where(links.c.Type == other.id, ends))
+                continue
+            column, own = resources.c[navigation], resources.c.Id
+            held = and_(column.is_not(None), or_(column.in_(ids), own.in_(ids)))
+            if other.navigation1:
+                pair, of_type = (own.label("r1"), column.label("r2")), other.entity_type1
             else:
-                of_type = other.entity_type1 if other.navigation1 else other.entity_type2
-                column = resources.c[navigation]
-                held = and_(column.is_not(None), or_(column.in_(ids), resources.c.Id.in_(ids)))
-                lost.append(select(number).where(resources.c.Type == of_type, held))
-        everything = union_all(*lost).subquery()
-        counted = select(everything.c.type, func.count().label("n")).group_by(everything.c.type)
-        self.session.load(counted, "lost_links")
-        return dict(self.session.duck.execute("SELECT type, n FROM lost_links").fetchall())
+                pair, of_type = (column.label("r1"), own.label("r2")), other.entity_type2
+            lost.append(select(number, *pair).where(resources.c.Type == of_type, held))
+        found = union_all(*lost).subquery()
+        first, second = resources.alias("first"), resources.alias("second")
+        keys = (first.c.PrimaryKey.label("pk1"), second.c.PrimaryKey.label("pk2"))
+        source = found.outerjoin(first, first.c.Id == found.c.r1)
+        source = source.outerjoin(second, second.c.Id == found.c.r2)
+        self.session.load(select(found, *keys).select_from(source), LOST_LINKS)
 
     def push_keys(self, query: str) -> Table:
         """Make the keys ``k`` of a DuckDB query a table that a statement may join."""
