@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -33,7 +33,8 @@ _FAR: Final = 1_000_000
 class Catalogue:
     """The numbers that stand for one connector's identifiers; look-ups ignore case.
 
-    :param others: numbers of associations that are stored for the connector but have no mapping any more.
+    :param others: associations that are stored for the connector but have no mapping any more; a column that another one
+        keeps its links in by now is not theirs.
     """
 
     connector: int
@@ -66,6 +67,13 @@ class StoredAssociation:
     entity_type2: int
     navigation1: str | None
     navigation2: str | None
+    links: int
+
+    @property
+    def columns(self) -> tuple[tuple[int, str], ...]:
+        """The reference columns that keep its links, each with the entity type whose it is; the first one counts."""
+        both = ((self.entity_type1, self.navigation1), (self.entity_type2, self.navigation2))
+        return tuple((entity_type, column) for entity_type, column in both if column)
 
 
 def connector_id(connection: Connection, tables: Tables, identifier: str) -> int | None:
@@ -115,6 +123,12 @@ def _catalogue(writer: _Writer, mappings: ConnectorMappings) -> Catalogue:
     entity_types, properties = writer.put_entity_types(mappings, connector)
     associations = writer.put_associations(mappings, connector, entity_types)
     mapped = {associations[a.identifier.casefold()] for a in mappings.associations}
+    taken = {
+        (entity_types[key.entity_type.casefold()], column)
+        for a in mappings.associations
+        for key, column in ((a.key1, a.navigation1), (a.key2, a.navigation2))
+        if column
+    }
     mapped_types = {e.identifier.casefold() for e in mappings.entity_types}
     types = tables.entity_types
     return Catalogue(
@@ -122,13 +136,31 @@ def _catalogue(writer: _Writer, mappings: ConnectorMappings) -> Catalogue:
         entity_types=entity_types,
         associations=associations,
         properties=properties,
-        others=tuple(a for a in stored_associations(connection, tables, connector) if a.id not in mapped),
+        others=_others(stored_associations(connection, tables, connector), mapped, taken),
         unmapped_entity_types=tuple(
             row.Identifier
             for row in connection.execute(select(types.c.Identifier).where(types.c.Connector_Id == connector))
             if row.Identifier.casefold() not in mapped_types
         ),
     )
+
+
+def _others(
+    stored: Iterable[StoredAssociation], mapped: set[int], taken: set[tuple[int, str]]
+) -> tuple[StoredAssociation, ...]:
+    """Return the associations without a mapping that still have their links.
+
+    :param taken: columns that the mapped ones keep theirs in.
+    """
+    found = []
+    for association in sorted(stored, key=lambda a: (-a.links, -a.id)):
+        columns = association.columns
+        if association.id in mapped or (columns and columns[0] in taken):
+            continue
+        second_taken = columns and columns[-1] in taken
+        found.append(replace(association, navigation2=None) if second_taken else association)
+        taken = taken.union(columns)
+    return tuple(found)
 
 
 def stored_associations(
@@ -138,8 +170,26 @@ def stored_associations(
     table = tables.entity_associations
     for row in connection.execute(select(table).where(table.c.Connector_Id == connector)):
         yield StoredAssociation(
-            row.Id, row.Identifier, row.EntityType1_Id, row.EntityType2_Id, row.Navigation1, row.Navigation2
+            row.Id,
+            row.Identifier,
+            row.EntityType1_Id,
+            row.EntityType2_Id,
+            row.Navigation1,
+            row.Navigation2,
+            row.Links,
         )
+
+
+def release_columns(connection: Connection, tables: Tables, catalogue: Catalogue) -> None:
+    """Note that associations without a mapping lost a column to another one, in the transaction that gives it away."""
+    table = tables.entity_associations
+    mapped, others = set(catalogue.associations.values()), {a.id: a for a in catalogue.others}
+    for stored in list(stored_associations(connection, tables, catalogue.connector)):
+        left = others.get(stored.id)
+        if stored.id in mapped or (left.columns == stored.columns if left else not stored.links):
+            continue
+        values = {"Navigation2": None} if left else {"Links": 0}
+        connection.execute(update(table).where(table.c.Id == stored.id).values(values))
 
 
 class _NotStoredError(Exception):

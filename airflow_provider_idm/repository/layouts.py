@@ -73,17 +73,7 @@ def current_layout(
     links = {
         catalogue.association(a.identifier): (a.navigation1, a.navigation2) for a in mappings.associations
     }
-    taken = {
-        (catalogue.entity_type(key.entity_type), column)
-        for a in mappings.associations
-        for key, column in ((a.key1, a.navigation1), (a.key2, a.navigation2))
-        if column
-    }
-    others = {
-        a.id: (a.navigation1, a.navigation2)
-        for a in catalogue.others
-        if not taken & {(a.entity_type1, a.navigation1), (a.entity_type2, a.navigation2)}
-    }
+    others = {a.id: (a.navigation1, a.navigation2) for a in catalogue.others}
     untouched = tables.entity_types.c.Id.not_in(list(catalogue.entity_types.values()))
     return StorageLayout(
         _stored_indexes(connection, tables, catalogue.connector, untouched) | mapped, others | links

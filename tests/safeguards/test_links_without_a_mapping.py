@@ -17,7 +17,7 @@ from tests.oracle.harness import Harness, Snapshot
 from tests.oracle.model import CleanFile, difference
 from tests.oracle.shapes import BADGES, DIRECTORY
 from tests.oracle.thresholds import told
-from tests.safeguards.sources import COMPANY, EMPTY, Files, Size, changed, limits, without
+from tests.safeguards.sources import COMPANY, EMPTY, Files, Size, changed, content, limits, without
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -263,3 +263,92 @@ def test_they_count_for_a_window(unmapped: Harness) -> None:
         )
         states.append((result.state, [(t.name, t.actual) for t in result.thresholds]))
     assert states == [("completed", []), ("blocked", [("MaximumLinkDeletedLines", 6)])]
+
+
+# ------------------------------------------------------------------------------------------- columns taken over
+
+
+def renamed(name: str) -> Shape:
+    """Return the company with persons' organizations under another name, in the same column."""
+    return replace(
+        COMPANY, associations=(replace(COMPANY.associations[0], identifier=name), *COMPANY.associations[1:])
+    )
+
+
+def under(name: str, files: Files) -> Files:
+    """Return the files with persons' organizations under another name."""
+    left = {target: file for target, file in files.items() if target != "Person_Organization"}
+    return left | {name: files["Person_Organization"]}
+
+
+def test_who_took_over_a_column_alone_has_its_links(make_filled: MakeFilled) -> None:
+    """An association that is renamed, twice, keeps its column: the former names lose nothing when a resource goes."""
+    filled = make_filled(size=SIZE)
+    full, made = content(SIZE), []
+    try:
+        for name in ("Person_Unit", "Person_Team"):
+            harness = Harness(renamed(name), filled.url, filled.folder / name)
+            made.append(harness)
+            result = harness.synchronize(batch=harness.publish(under(name, full), "Complete"))
+            assert (result.state, result.has_effect, result.warnings) == ("completed", False, ())
+        stored = {r["Identifier"]: r["Links"] for r in filled.table("UM_EntityAssociations")}
+        assert stored == {
+            "Person_Organization": 0, "Person_Unit": 0, "Person_Team": 10, "Organization_Parent": 8,
+        }  # fmt: skip
+        harness = made[-1]
+        files = without(under("Person_Team", full), "Organization", {"o00000"})
+        for name, sides in (("Person_Team", (1,)), ("Organization_Parent", (0, 1))):
+            lines = [line for line in files[name].lines if "o00000" not in {line[side] for side in sides}]
+            files[name] = CleanFile(KEYS, lines)
+        result = harness.synchronize(
+            batch=harness.publish(files, "Complete"), force=True, do_not_delete_changes=True
+        )
+        assert {n: (c.deleted, c.unchanged) for n, c in result.associations.items()} == {
+            "Person_Team": (2, 8), "Organization_Parent": (8, 0),
+        }  # fmt: skip
+        assert [c[1] for c in kept_changes(harness) if c[0] == "link"] == ["Organization_Parent"] * 8 + [
+            "Person_Team"
+        ] * 2
+    finally:
+        for harness in made:
+            harness.close()
+
+
+def test_what_is_dropped_after_a_rename_has_the_links(make_filled: MakeFilled) -> None:
+    """The newer name's, once, and also where the former name was configured again but not synchronized."""
+    filled = make_filled(size=SIZE)
+    unit = Harness(renamed("Person_Unit"), filled.url, filled.folder / "unit")
+    bare = Harness(LEFT, filled.url, filled.folder / "bare")
+    try:
+        unit.synchronize(batch=unit.publish(under("Person_Unit", content(SIZE)), "Complete"))
+        with filled.connect() as connection:
+            column = COMPANY.navigation(COMPANY.associations[0], 1)
+            again = f"""UPDATE "UM_EntityAssociations" SET "Navigation1" = '{column}' """
+            connection.execute(sa.text(again + """WHERE "Identifier" = 'Person_Organization'"""))
+            connection.commit()
+        result = bare.synchronize(batch=bare.publish(gone(range(3)), "Complete"))
+        assert result.state == "completed"
+        assert {n: (c.deleted, c.unchanged) for n, c in result.associations.items()} == {
+            "Organization_Parent": (0, 8), "Person_Unit": (3, 7),
+        }  # fmt: skip
+        assert [w for w in result.warnings if "Person_Organization" in w] == []
+    finally:
+        unit.close()
+        bare.close()
+
+
+def test_the_other_side_is_cleared_where_only_it_has_a_reference(make_filled: MakeFilled) -> None:
+    """The sides of an association may have drifted apart; nothing must point at what is gone."""
+    left = Left(make_filled, "badges")
+    first, second = (BADGES.navigation(BADGES.associations[0], side) for side in (1, 2))
+    with left.whole.connect() as connection:
+        connection.execute(sa.text(f"""UPDATE "UR_Resources" SET "{first}" = NULL"""))
+        connection.commit()
+    try:
+        left.bare.synchronize(
+            batch=left.bare.publish(left.without({"Holder": {"h1"}}), "Complete"), force=True
+        )
+        held = {row["PrimaryKey"]: row[second] for row in left.whole.table("UR_Resources")}
+        assert (held["t1"], held["t0"] is None) == (None, False)
+    finally:
+        left.bare.close()

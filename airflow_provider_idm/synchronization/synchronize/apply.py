@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     Connection,
     CursorResult,
+    Select,
     Table,
     case,
     delete,
     func,
     null,
-    or_,
     select,
     tuple_,
+    union,
     union_all,
     update,
 )
@@ -64,7 +66,7 @@ class Applier:
         """Apply all of it."""
         for association in staged.associations:
             self._delete_links(association)
-        if staged.lost_links:
+        if any(e.deleted for e in staged.entity_types):
             gone = union_all(
                 *(select(e.deleted.table.c.Id) for e in staged.entity_types if e.deleted)
             ).subquery()
@@ -142,27 +144,27 @@ class Applier:
         """Delete an association's links with the resources that go, or clear the references that make them.
 
         :param lost: how many there must be.
+        :param gone: ``Id`` of the resources that go.
         """
-        links, resources = self._tables.resource_links, self._tables.resources
         ids = select(gone.c.Id)
-        references = [
-            (resources.c[navigation], entity_type)
-            for navigation, entity_type in (
-                (other.navigation1, other.entity_type1),
-                (other.navigation2, other.entity_type2),
-            )
-            if navigation
-        ]
-        if not references:
-            among = (links.c.Type == other.id, or_(links.c.R1_Id.in_(ids), links.c.R2_Id.in_(ids)))
-            self._history.links(*among)
-            self._check(links, lost, self._connection.execute(delete(links).where(*among)).rowcount)
+        if other.columns:
+            self._lose_references(other, lost, ids)
             return
-        column, entity_type = references[0]
-        held = (column.is_not(None), or_(column.in_(ids), resources.c.Id.in_(ids)))
-        counted = select(func.count()).select_from(resources).where(resources.c.Type == entity_type, *held)
-        self._check(resources, lost, self._connection.scalar(counted))
-        for column, entity_type in references:
+        links, found = self._tables.resource_links, 0
+        for end in (links.c.R1_Id, links.c.R2_Id):
+            among = (links.c.Type == other.id, end.in_(ids))
+            self._history.links(*among)
+            found += self._connection.execute(delete(links).where(*among)).rowcount
+        self._check(links, lost, found)
+
+    def _lose_references(self, other: StoredAssociation, lost: int, ids: Select[Any]) -> None:
+        resources = self._tables.resources
+        entity_type, column = other.columns[0][0], resources.c[other.columns[0][1]]
+        held = select(resources.c.Id).where(resources.c.Type == entity_type, column.is_not(None))
+        either = union(*(held.where(end.in_(ids)) for end in (column, resources.c.Id))).subquery()
+        self._check(resources, lost, self._connection.scalar(select(func.count()).select_from(either)))
+        for entity_type, name in other.columns:
+            column = resources.c[name]
             self._history.referring(column, ids, entity_type)
             self._connection.execute(
                 update(resources)

@@ -78,7 +78,7 @@ class Difference:
                 for a in self.layout.associations
                 for c in [self.associations[a.mapped.identifier]]
             }
-            | {n: self.before_others.get(n, 0) - lost for n, lost in self.lost_links.items()},
+            | {n: self.before_others[n] - lost for n, lost in self.lost_links.items()},
         )
 
     @property
@@ -124,7 +124,7 @@ def build_difference(
         _compare_resources(stored, entity, difference, counts)
     for association in layout.associations:
         _compare_links(stored, association, difference, files, counts)
-    difference.before_others = {n: c for n, c in counts.links.items() if n not in difference.before_links}
+    difference.before_others = {o.id: counts.links.get(o.id, 0) for o in layout.catalogue.others}
     if layout.catalogue.others and any(c.deleted for c in difference.entity_types.values()):
         _find_lost_links(stored, difference)
     return difference
@@ -199,7 +199,7 @@ def _find_lost_links(stored: Stored, difference: Difference) -> None:
     difference.lost_links = dict(counted.fetchall())
     for other in difference.layout.catalogue.others:
         if lost := difference.lost_links.get(other.id):
-            unchanged = difference.before_others.get(other.id, 0) - lost
+            unchanged = difference.before_others[other.id] - lost
             difference.associations[other.identifier] = AssociationCounts(deleted=lost, unchanged=unchanged)
 
 

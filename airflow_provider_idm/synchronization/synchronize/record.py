@@ -14,6 +14,7 @@ from airflow_provider_idm.configuration.columns import SCALAR_LENGTH
 from airflow_provider_idm.configuration.enums import SynchronizationMode
 from airflow_provider_idm.configuration.mappings import ConnectorMappings
 from airflow_provider_idm.errors import ConcurrentChangeError
+from airflow_provider_idm.repository.catalogue import release_columns
 from airflow_provider_idm.repository.layouts import current_layout, keep_layout
 from airflow_provider_idm.repository.schema import Tables
 from airflow_provider_idm.repository.state import (
@@ -100,6 +101,7 @@ class Record:
         """Note in which columns values are from now on, for those who read former versions."""
         layout = current_layout(self.connection, self.tables, mappings, self.layout.catalogue)
         keep_layout(self.connection, self.tables, self._connector, layout, effective)
+        release_columns(self.connection, self.tables, self.layout.catalogue)
 
     def finish(
         self,

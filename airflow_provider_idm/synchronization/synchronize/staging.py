@@ -104,7 +104,7 @@ class Stager:
         for association in self._difference.concerned:
             staged.associations.append(self._association(association))
         lost = self._difference.lost_links
-        staged.lost_links = {o: lost[o.id] for o in self._difference.layout.catalogue.others if o.id in lost}
+        staged.lost_links = {o: lost.get(o.id, 0) for o in self._difference.layout.catalogue.others}
         return staged
 
     def real(self, column: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Column, Select, Table, and_, or_, select, union_all
+from sqlalchemy import Column, Select, Table, and_, select, union
 from sqlalchemy import literal as sql_literal
 from sqlalchemy.sql import FromClause
 
@@ -134,30 +134,25 @@ class Stored:
         self.session.load(select(wanted.c.id, resources.c.PrimaryKey.label("pk")).select_from(source), target)
 
     def load_lost_links(self, layout: Layout) -> None:
-        """Make ``LOST_LINKS``: the links of associations without a mapping that go with the resources to be deleted."""
-        self._load_links_of_others(layout, deleted_resources(layout))
+        """Make ``LOST_LINKS``: the links of associations without a mapping that go with the resources to be deleted.
 
-    def _load_links_of_others(self, layout: Layout, query: str) -> None:
-        """Make ``LOST_LINKS`` of those that have an end among the ids of a query."""
-        ids = select(self.session.push("wanted_ids", query, [Column("id", ID)]).c.id)
+        A select for each end, as databases find few rows among many only if a condition names one column.
+        """
+        ids = select(self.session.push("wanted_ids", deleted_resources(layout), [Column("id", ID)]).c.id)
         links, resources = self.tables.resource_links, self.tables.resources
         lost = []
         for other in layout.catalogue.others:
-            number = sql_literal(other.id).label("type")
-            navigation = other.navigation1 or other.navigation2
-            if navigation is None:
-                ends = or_(links.c.R1_Id.in_(ids), links.c.R2_Id.in_(ids))
-                pair = (links.c.R1_Id.label("r1"), links.c.R2_Id.label("r2"))
-                lost.append(select(number, *pair).where(links.c.Type == other.id, ends))
-                continue
-            column, own = resources.c[navigation], resources.c.Id
-            held = and_(column.is_not(None), or_(column.in_(ids), own.in_(ids)))
-            if other.navigation1:
-                pair, of_type = (own.label("r1"), column.label("r2")), other.entity_type1
+            if other.columns:
+                entity_type, name = other.columns[0]
+                column, own = resources.c[name], resources.c.Id
+                held = and_(resources.c.Type == entity_type, column.is_not(None))
+                pair = (own, column) if other.navigation1 else (column, own)
             else:
-                pair, of_type = (column.label("r1"), own.label("r2")), other.entity_type2
-            lost.append(select(number, *pair).where(resources.c.Type == of_type, held))
-        found = union_all(*lost).subquery()
+                held, pair = links.c.Type == other.id, (links.c.R1_Id, links.c.R2_Id)
+            number = sql_literal(other.id).label("type")
+            ends = select(number, pair[0].label("r1"), pair[1].label("r2")).where(held)
+            lost += [ends.where(end.in_(ids)) for end in pair]
+        found = union(*lost).subquery()
         first, second = resources.alias("first"), resources.alias("second")
         keys = (first.c.PrimaryKey.label("pk1"), second.c.PrimaryKey.label("pk2"))
         source = found.outerjoin(first, first.c.Id == found.c.r1)
