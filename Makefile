@@ -14,8 +14,7 @@ VENV := .venv
 EXECUTORS_VENV := .venv-executors
 BIN := $(VENV)/bin
 ENTRIES ?= 100000
-# More than the two cores that this is measured on: the tests of a running Airflow mostly wait.
-PROCESSES ?= 3
+PROCESSES ?= 2
 ARGS ?=
 PIP_QUIET := --quiet --quiet --no-input
 
